@@ -1,0 +1,102 @@
+"""Realm, procedure and topic names, and the functions that build them.
+
+Every WAMP URI of the project is written here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+
+REALM = "iotronic"
+"""The realm boards and the cloud meet in."""
+
+BOARD_PREFIX = "iotronic.board."
+CLOUD_PREFIX = "iotronic.cloud."
+AUTH_PREFIX = "iotronic.auth."
+
+ENROL = CLOUD_PREFIX + "enrol"
+JOIN = CLOUD_PREFIX + "join"
+REPORT = CLOUD_PREFIX + "report"
+OPERATIONS = CLOUD_PREFIX + "operations"
+RESULTS = CLOUD_PREFIX + "results"
+
+REPORTS = frozenset({JOIN, REPORT, OPERATIONS, RESULTS})
+"""What an enrolled board may call in the cloud."""
+
+AUTH_TICKET = AUTH_PREFIX + "ticket"
+AUTH_BOARD = AUTH_PREFIX + "board"
+AUTHORIZE_ENROL = AUTH_PREFIX + "authorize_enrol"
+AUTHORIZE_BOARD = AUTH_PREFIX + "authorize_board"
+
+ROLE_SERVICE = "service"
+ROLE_ENROL = "enrol"
+ROLE_BOARD = "board"
+
+CODE_AUTHID = "code"
+"""The authid an agent offers with its code; the cloud answers ``code:<row>``."""
+
+DEVICE_PING = "device.ping"
+DEVICE_ECHO = "device.echo"
+PLUGIN_INJECT = "plugin.inject"
+PLUGIN_REMOVE = "plugin.remove"
+PLUGIN_CALL = "plugin.call"
+PLUGIN_START = "plugin.start"
+PLUGIN_STOP = "plugin.stop"
+PLUGIN_STATUS = "plugin.status"
+PLUGIN_REBOOT = "plugin.reboot"
+PLUGIN_LOGS = "plugin.logs"
+AGENT_STATE = "agent.state"
+
+PROCEDURES = frozenset(
+    {
+        DEVICE_PING,
+        DEVICE_ECHO,
+        PLUGIN_INJECT,
+        PLUGIN_REMOVE,
+        PLUGIN_CALL,
+        PLUGIN_START,
+        PLUGIN_STOP,
+        PLUGIN_STATUS,
+        PLUGIN_REBOOT,
+        PLUGIN_LOGS,
+        AGENT_STATE,
+    }
+)
+"""What a board answers below its prefix: ``<module>.<procedure>``."""
+
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""A lower-case uuid; the only form that may enter a URI, a path or a file name."""
+
+CODE = re.compile(r"[A-Za-z0-9._~-]{8,36}")
+"""An enrolment code: 8 to 36 characters that need no quoting anywhere."""
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+"""A SHA-256 in lower-case hexadecimal digits."""
+
+
+def board_prefix(board_uuid: str) -> str:
+    """Return the prefix a board registers, with its trailing dot.
+
+    :raises ValueError: when it is no lower-case uuid
+    """
+    if UUID.fullmatch(board_uuid) is None:
+        raise ValueError(f"not a lower-case uuid: {board_uuid[:64]!r}")
+    return f"{BOARD_PREFIX}{board_uuid}."
+
+
+def board_procedure(board_uuid: str, procedure: str) -> str:
+    """Return the full URI of one procedure of one board.
+
+    :raises ValueError: when the uuid or the procedure is not known
+    """
+    if procedure not in PROCEDURES:
+        raise ValueError(f"no such board procedure: {procedure[:64]!r}")
+    return board_prefix(board_uuid) + procedure
+
+
+def board_of_registration(uri: str) -> str | None:
+    """Return the board whose prefix registration this URI is, else ``None``."""
+    board_uuid = uri.removeprefix(BOARD_PREFIX).removesuffix(".")
+    if uri == f"{BOARD_PREFIX}{board_uuid}." and UUID.fullmatch(board_uuid):
+        return board_uuid
+    return None

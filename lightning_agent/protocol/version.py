@@ -1,0 +1,15 @@
+"""The protocol's version and what each side accepts."""
+
+from __future__ import annotations
+
+PROTOCOL_VERSION = 1
+"""Raised whenever a message of :mod:`messages` changes its fields or meaning;
+a test holds a fingerprint of all messages against it."""
+
+ACCEPTED_VERSIONS = (1,)
+"""Versions either side still talks to."""
+
+
+def is_accepted(version: object) -> bool:
+    """Say whether the other side's protocol version can be talked to."""
+    return version in ACCEPTED_VERSIONS
