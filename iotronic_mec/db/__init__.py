@@ -1,0 +1,1 @@
+"""Engine, sessions and types of the database; no queries of features."""

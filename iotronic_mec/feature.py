@@ -1,0 +1,167 @@
+"""What a feature hands to the machinery: routes, policies, commands, tables' work.
+
+A feature is one folder of :mod:`iotronic_mec.features`; its ``__init__`` builds
+one :class:`Feature`. :mod:`iotronic_mec.registry` lists them all, and nothing is
+found by scanning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from iotronic_mec.api.controller import Call
+    from iotronic_mec.clock import Clock
+    from iotronic_mec.context import Context
+    from iotronic_mec.db.session import Database
+    from iotronic_mec.drivers.storage.base import Storage
+    from iotronic_mec.rpc.boards import Boards
+
+PUBLIC = "public"
+"""The policy of a route anyone may call, without credentials."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One right, with what it protects.
+
+    :param name: ``iot:<noun>:<verb>``
+    :param check: an oslo.policy check string
+    :param operations: the routes, as ``("GET", "/v1/boards")``
+    """
+
+    name: str
+    check: str
+    description: str
+    operations: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method on one path.
+
+    :param path: with parameters in braces: ``/v1/boards/{board}``
+    :param handler: called with the :class:`~iotronic_mec.api.controller.Call`
+    :param policy: name of the right, or :data:`PUBLIC`
+    :param body: pydantic model of the JSON body, ``None`` for no body
+    :param query: pydantic model of the query, ``None`` for no arguments
+    :param answer: pydantic model that documents the answer, ``None`` for none
+    :param status: status of success
+    :param errors: statuses besides the ones every route may give
+    :param multipart: whether ``multipart/form-data`` is accepted beside JSON
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Call], Any]
+    policy: str
+    summary: str
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    status: int = 200
+    errors: tuple[int, ...] = ()
+    multipart: bool = False
+    other_answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Periodic:
+    """Work the conductor repeats.
+
+    :param every_s: seconds between the end of one run and the next, > 0
+    """
+
+    name: str
+    every_s: float
+    run: Callable[[Parts], None]
+    at_start: bool = False
+
+
+class AuditWriter(Protocol):
+    """Writes one audit row inside the caller's transaction."""
+
+    def __call__(
+        self,
+        connection: Any,
+        context: Context,
+        action: str,
+        target_kind: str,
+        target: str,
+        *,
+        outcome: str = "success",
+        reason: str = "",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append to the chain; the row is durable with the transaction."""
+
+
+class EventWriter(Protocol):
+    """Writes one event inside the caller's transaction."""
+
+    def __call__(
+        self, connection: Any, project: str, topic: str, subject: str, body: Mapping[str, Any]
+    ) -> None:
+        """Append to the outbox; the relay hands it to the consumers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Addresses and limits the commands need; read from the configuration once."""
+
+    state_dir: Path
+    public_url: str
+    content_url: str
+    wamp_url: str
+    max_bundle_bytes: int = 33_554_432
+    project_quota_bytes: int = 1_073_741_824
+    board_call_timeout_s: float = 50.0
+    retry_boards_per_s: float = 100.0
+    heartbeat_s: float = 30.0
+    max_limit: int = 1000
+    event_retention_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What commands and periodic work are built from; made once in ``cmd``."""
+
+    database: Database
+    boards: Boards
+    clock: Clock
+    settings: Settings
+    storage: Storage
+    secret: bytes
+    audit: AuditWriter
+    emit: EventWriter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumer:
+    """Something that reacts to events, at least once and in order per subject.
+
+    :param topics: the topics it wants
+    :param handle: called with the parts and one event as a dictionary
+    """
+
+    name: str
+    topics: frozenset[str]
+    handle: Callable[[Parts, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One noun of the domain."""
+
+    name: str
+    routes: tuple[Route, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    commands: Callable[[Parts], Any] | None = None
+    periodics: tuple[Periodic, ...] = ()
+    consumers: tuple[Consumer, ...] = ()

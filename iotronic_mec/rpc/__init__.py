@@ -1,0 +1,1 @@
+"""How the processes of the cloud call one another."""
