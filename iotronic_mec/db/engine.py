@@ -1,0 +1,76 @@
+"""Engines for the reader and the one writer.
+
+SQLite: WAL, ``synchronous=FULL`` (with group commit one fsync serves all who
+wait), foreign keys on. The writer begins with ``BEGIN IMMEDIATE``: a
+transaction that reads first and writes later would fail at once when another
+writer came between.
+Source: SQLite documentation, "Write-Ahead Logging" and "PRAGMA synchronous".
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import QueuePool, SingletonThreadPool
+
+from iotronic_mec.db.session import Database
+
+BUSY_TIMEOUT_MS = 5000
+"""How long SQLite itself waits for a lock, ms; only the migration tool can hold one."""
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of a database file."""
+    return f"sqlite:///{path}"
+
+
+def open_database(url: str, *, writes: bool = True) -> Database:
+    """Open a database for reading, and for writing where asked.
+
+    :param url: SQLAlchemy URL
+    """
+    return Database(_reader(url), _writer(url) if writes else None)
+
+
+def _reader(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, isolation_level="AUTOCOMMIT", pool_size=32, max_overflow=0)
+    engine = create_engine(url, poolclass=SingletonThreadPool, isolation_level="AUTOCOMMIT")
+    event.listen(engine, "connect", _prepare_reader)
+    return engine
+
+
+def _writer(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_size=1, max_overflow=0)
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        connect_args={"check_same_thread": False},
+    )
+    event.listen(engine, "connect", _prepare_writer)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _prepare_reader(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA query_only = ON")
+
+
+def _prepare_writer(connection: sqlite3.Connection, _record: Any) -> None:
+    # the driver must not begin transactions of its own
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

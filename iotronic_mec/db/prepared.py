@@ -1,0 +1,62 @@
+"""Statements compiled once, for the few places a request passes every time.
+
+SQLAlchemy Core costs about 0.1 ms a statement; compiled to a string once and
+given to the driver, the same statement costs a fifth of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import Executable
+
+
+class Prepared:
+    """One statement, compiled per dialect at first use.
+
+    Rows come back as the driver gives them: types of columns (JSON, time) are
+    not applied to results; they are applied to parameters.
+
+    :param statement: a Core statement whose parameters are ``bindparam`` or values
+    :param names: for INSERT, the columns given at each execution
+    """
+
+    def __init__(self, statement: Executable, *names: str) -> None:
+        self._statement = statement
+        self._names = list(names) or None
+        self._compiled: dict[str, Callable[[Mapping[str, Any]], tuple[str, Any]]] = {}
+
+    def execute(self, connection: Connection, **parameters: Any) -> CursorResult[Any]:
+        """Run it with these parameters."""
+        build = self._compiled.get(connection.dialect.name)
+        if build is None:
+            build = self._compiled[connection.dialect.name] = self._compile(connection)
+        text, values = build(parameters)
+        return connection.exec_driver_sql(text, values)
+
+    def _compile(self, connection: Connection) -> Callable[[Mapping[str, Any]], tuple[str, Any]]:
+        compiled = cast(
+            SQLCompiler,
+            self._statement.compile(  # type: ignore[attr-defined]
+                dialect=connection.dialect, column_keys=self._names
+            ),
+        )
+        text = str(compiled)
+        defaults = dict(compiled.params)
+        processors = compiled._bind_processors
+        order = compiled.positiontup
+
+        def build(parameters: Mapping[str, Any]) -> tuple[str, Any]:
+            values = {**defaults, **parameters}
+            for name, process in processors.items():
+                if name in values:
+                    values[name] = process(values[name])  # type: ignore[operator]
+            if order is not None:
+                return text, tuple(values[name] for name in order)
+            return text, values
+
+        return build

@@ -1,0 +1,193 @@
+"""Readers and the one writer.
+
+Readers get a connection in AUTOCOMMIT, one per thread. Everything that
+changes the database goes through :meth:`Database.write`: there is one writing
+connection, and callers that come while a commit is under way are committed
+together with the next one (group commit), so that ``synchronous=FULL`` costs
+one fsync for all of them. Never hold the writer across a call to a board.
+
+Usage::
+
+    with database.read() as connection:
+        board = store.get_board(connection, project, uuid)
+    database.write(lambda connection: store.insert_board(connection, board))
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from iotronic_mec.errors import Busy, Conflict
+
+Result = TypeVar("Result")
+
+MAX_WAITING = 256
+"""Most callers waiting for the writer; one more is told to come back later."""
+
+WRITE_TIMEOUT_S = 30.0
+"""Longest wait for the writer, seconds."""
+
+
+class _Job(Generic[Result]):
+    """One caller's function, and how it ended."""
+
+    __slots__ = ("error", "function", "leads", "ready", "result")
+
+    def __init__(self, function: Callable[[Connection], Result]) -> None:
+        self.function = function
+        self.result: Result | None = None
+        self.error: BaseException | None = None
+        self.leads = False
+        self.ready = threading.Event()
+
+    def run(self, connection: Connection) -> bool:
+        """Run the function; keep what it raised; say whether it went well."""
+        try:
+            self.result = self.function(connection)
+        except BaseException as error:
+            # kept for the caller, whose thread raises it
+            self.error = error
+            return False
+        return True
+
+
+class Database:
+    """What the API and the conductor know of the database.
+
+    :param reader: engine whose connections are in AUTOCOMMIT
+    :param writer: engine for the one writing connection, ``None`` where this
+        process only reads
+    """
+
+    def __init__(self, reader: Engine, writer: Engine | None) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._waiting: list[_Job[Any]] = []
+        self._busy = False
+        self._connection: Connection | None = None
+        self._after: list[Callable[[], None]] = []
+
+    def after_commit(self, function: Callable[[], None]) -> None:
+        """Have a quick function called after every commit, in the writing thread."""
+        self._after.append(function)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give this thread's reading connection; any thread."""
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None or connection.closed or connection.invalidated:
+            connection = self._reader.connect()
+            self._local.connection = connection
+        yield connection
+
+    def write(self, function: Callable[[Connection], Result]) -> Result:
+        """Run a function in a transaction and return after it is durable.
+
+        The function must not wait for anything else and must not call
+        ``write`` again. When it raises, nothing it did is kept and the error
+        is raised here. Any thread; blocks up to :data:`WRITE_TIMEOUT_S`.
+
+        :raises Conflict: when a unique or foreign key rule is broken
+        :raises Busy: when too many callers wait
+        """
+        job = _Job(function)
+        with self._lock:
+            if len(self._waiting) >= MAX_WAITING:
+                raise Busy("too many changes are waiting to be written; try again later")
+            self._waiting.append(job)
+            leads = not self._busy
+            self._busy = True
+        if not leads and not job.ready.wait(WRITE_TIMEOUT_S):
+            with self._lock:
+                if job in self._waiting:
+                    self._waiting.remove(job)
+                    raise Busy("the database did not take the change in time; try again later")
+            job.ready.wait(WRITE_TIMEOUT_S)
+        if leads or job.leads:
+            self._lead()
+        if job.error is not None:
+            raise _translated(job.error)
+        return job.result  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Close the writing connection and the pools."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+        self._reader.dispose()
+        if self._writer is not None:
+            self._writer.dispose()
+
+    def _lead(self) -> None:
+        """Commit all that waits, then hand the lead on; one thread at a time."""
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+        try:
+            self._commit(batch)
+        finally:
+            with self._lock:
+                heir = self._waiting[0] if self._waiting else None
+                if heir is None:
+                    self._busy = False
+                else:
+                    heir.leads = True
+            for job in batch:
+                job.ready.set()
+            if heir is not None:
+                heir.ready.set()
+        for function in self._after:
+            function()
+
+    def _commit(self, batch: list[_Job[Any]]) -> None:
+        try:
+            connection = self._open()
+            with connection.begin():
+                if len(batch) == 1:
+                    if not batch[0].run(connection):
+                        connection.rollback()
+                    return
+                for job in batch:
+                    savepoint = connection.begin_nested()
+                    if job.run(connection):
+                        savepoint.commit()
+                    else:
+                        savepoint.rollback()
+        except BaseException as error:
+            # a failed commit fails every caller of the batch; nothing was kept
+            for job in batch:
+                job.error = job.error or error
+            self._drop()
+
+    def _open(self) -> Connection:
+        if self._writer is None:
+            raise Busy("this process only reads the database")
+        if self._connection is None or self._connection.closed or self._connection.invalidated:
+            self._connection = self._writer.connect()
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.close()
+
+
+def _translated(error: BaseException) -> BaseException:
+    """Turn what the database raises into the cloud's own errors."""
+    if isinstance(error, IntegrityError):
+        conflict = Conflict("the change breaks a rule of uniqueness or reference")
+        conflict.__cause__ = error
+        return conflict
+    if isinstance(error, OperationalError):
+        busy = Busy("the database cannot take the change now; try again later")
+        busy.__cause__ = error
+        return busy
+    return error
