@@ -10,9 +10,7 @@ from iotronic_mec.context import Context
 class Conductor(Protocol):
     """Whatever carries calls to the conductor; direct in one process."""
 
-    def call(
-        self, context: Context, namespace: str, method: str, /, **arguments: Any
-    ) -> Any:
+    def call(self, context: Context, namespace: str, method: str, /, **arguments: Any) -> Any:
         """Call one exposed method and return its answer.
 
         Blocks up to ``context.remaining_s()``.

@@ -1,0 +1,245 @@
+"""The ``local`` transport: framed calls in both directions over ``DIR/rpc.sock``.
+
+The conductor listens; the front process and the ``iotronic-mec user|token``
+commands connect. A connector names the topics it serves in its ``hello``, so
+the conductor can call it back over the same link. Threads only; the front's
+reactor end is :mod:`iotronic_mec.bridge`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+from typing import Any
+
+from iotronic_mec import errors, frames
+from iotronic_mec.context import Context
+
+LOG = logging.getLogger(__name__)
+
+MAX_PENDING = 1024
+"""Most calls one link may have waiting for an answer."""
+
+WORKERS = 16
+"""Threads that run incoming calls; a call that waits for a board holds one."""
+
+ANSWER_MARGIN_S = 2.0
+"""How much longer than the inner hop a caller waits, seconds: the inner error
+says more than our own time-out."""
+
+
+class Link:
+    """One connection; calls may go both ways at once.
+
+    :param connection: a connected Unix socket
+    :param answer: runs an incoming call and returns the answering frame
+    :param pool: where incoming calls run
+    """
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        answer: Callable[[dict[str, Any]], dict[str, Any]] | None,
+        pool: ThreadPoolExecutor | None,
+    ) -> None:
+        self._connection = connection
+        self._answer = answer
+        self._pool = pool
+        self._sending = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._pending: dict[int, Future[Any]] = {}
+        self.name = ""
+        self.topics: tuple[str, ...] = ()
+
+    def send(self, frame: dict[str, Any]) -> None:
+        """Send one frame; any thread.
+
+        :raises errors.Unavailable: when the link is closed
+        """
+        try:
+            packed = frames.pack(frame)
+            with self._sending:
+                self._connection.sendall(packed)
+        except OSError as error:
+            raise errors.Unavailable("the other process has closed the link") from error
+        except frames.FrameError as error:
+            raise errors.TooLarge(str(error)) from error
+
+    def call(
+        self,
+        topic: str,
+        namespace: str,
+        method: str,
+        arguments: dict[str, Any],
+        context: Context,
+        timeout_s: float,
+    ) -> Any:
+        """Call the other side and wait at most ``timeout_s``; any thread.
+
+        :raises errors.DeadlineExceeded: no answer in time
+        :raises errors.Unavailable: the link broke
+        """
+        if len(self._pending) >= MAX_PENDING:
+            raise errors.Busy()
+        number = next(self._numbers)
+        future: Future[Any] = Future()
+        self._pending[number] = future
+        try:
+            self.send(
+                {
+                    "t": "call",
+                    "id": number,
+                    "topic": topic,
+                    "ns": namespace,
+                    "m": method,
+                    "a": arguments,
+                    "c": context.to_wire(),
+                    "s": timeout_s,
+                }
+            )
+            return future.result(timeout_s)
+        except FutureTimeout as error:
+            raise errors.DeadlineExceeded(f"no answer within {timeout_s:.1f} s") from error
+        finally:
+            self._pending.pop(number, None)
+
+    def serve(self) -> None:
+        """Read frames until the link closes; runs in the link's own thread."""
+        try:
+            while (frame := frames.read_frame(self._connection)) is not None:
+                self._take(frame)
+        except (OSError, frames.FrameError) as error:
+            LOG.info("link %s ended: %s", self.name, error)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the link and fail every call that waits on it."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
+        for future in list(self._pending.values()):
+            if not future.done():
+                future.set_exception(errors.Unavailable("the other process closed the link"))
+
+    def _take(self, frame: dict[str, Any]) -> None:
+        kind = frame.get("t")
+        if kind in ("answer", "error"):
+            future = self._pending.pop(int(frame.get("id") or 0), None)
+            if future is None or future.done():
+                return
+            if kind == "answer":
+                future.set_result(frame.get("r"))
+            else:
+                future.set_exception(errors.from_wire(frame.get("e") or {}))
+        elif kind == "hello":
+            self.name = str(frame.get("name", ""))
+            self.topics = tuple(str(topic) for topic in frame.get("topics") or ())
+            LOG.info("link of %s serves %s", self.name, ", ".join(self.topics) or "nothing")
+        elif kind in ("call", "cast") and self._answer and self._pool:
+            self._pool.submit(self._run, frame, kind == "call")
+
+    def _run(self, frame: dict[str, Any], answers: bool) -> None:
+        if self._answer is None:
+            return
+        answer = self._answer(frame)
+        if not answers:
+            return
+        try:
+            self.send(answer)
+        except errors.TooLarge as error:
+            self.send({"t": "error", "id": frame.get("id"), "e": error.to_wire()})
+        except errors.Unavailable:
+            LOG.info("link %s closed before call %s was answered", self.name, frame.get("id"))
+
+
+class LocalServer:
+    """Listens on a Unix socket and knows which link serves which topic.
+
+    :param path: of the socket, in a folder of mode 0700
+    :param answer: the dispatcher's ``answer``
+    """
+
+    def __init__(self, path: Path, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        self._path = path
+        self._answer = answer
+        self._links: list[Link] = []
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="rpc")
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    def start(self) -> None:
+        """Listen and accept in a thread of its own."""
+        self._path.unlink(missing_ok=True)
+        self._listener.bind(str(self._path))
+        os.chmod(self._path, 0o600)
+        self._listener.listen(64)
+        threading.Thread(target=self._accept, name="rpc-accept", daemon=True).start()
+
+    def stop(self) -> None:
+        """Close all links; calls that wait fail at once."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            links, self._links = self._links, []
+        for link in links:
+            link.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def find(self, topic: str) -> Link | None:
+        """Return the newest link that serves the topic."""
+        with self._lock:
+            return next((link for link in reversed(self._links) if topic in link.topics), None)
+
+    def topics(self, prefix: str) -> list[str]:
+        """Return the topics with this prefix that some link serves."""
+        with self._lock:
+            found = {topic for link in self._links for topic in link.topics}
+        return sorted(topic for topic in found if topic.startswith(prefix))
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            link = Link(connection, self._answer, self._pool)
+            with self._lock:
+                self._links.append(link)
+            threading.Thread(
+                target=self._serve, args=(link,), name="rpc-link", daemon=True
+            ).start()
+
+    def _serve(self, link: Link) -> None:
+        link.serve()
+        with self._lock:
+            if link in self._links:
+                self._links.remove(link)
+
+
+def connect(path: Path, name: str, timeout_s: float = 5.0) -> Link:
+    """Connect as a caller; for the command line tools.
+
+    :raises errors.Unavailable: nobody listens there
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(timeout_s)
+    try:
+        connection.connect(str(path))
+    except OSError as error:
+        connection.close()
+        raise errors.Unavailable(f"no conductor listens on {path}") from error
+    connection.settimeout(None)
+    link = Link(connection, None, None)
+    threading.Thread(target=link.serve, name=f"rpc-{name}", daemon=True).start()
+    link.send({"t": "hello", "name": name, "topics": []})
+    return link
