@@ -140,6 +140,8 @@ class Parts:
     secret: bytes
     audit: AuditWriter
     emit: EventWriter
+    on_finished: Mapping[str, Callable[[Parts, Any, Any], None]] = field(default_factory=dict)
+    may_delete: Mapping[str, tuple[Callable[[Any, str], None], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,11 +159,21 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """One noun of the domain."""
+    """One noun of the domain.
+
+    :param commands: called with the parts and the commands made so far (by
+        namespace, those of earlier features); returns the RPC endpoint
+    :param on_finished: action to the hook called with (parts, connection,
+        operation) in the transaction that ends an operation of that action
+    :param may_delete: noun (``"plugin"``) to a veto called with (connection,
+        uuid) in the transaction that deletes one; it raises Conflict
+    """
 
     name: str
     routes: tuple[Route, ...] = ()
     policies: tuple[Policy, ...] = ()
-    commands: Callable[[Parts], Any] | None = None
+    commands: Callable[[Parts, Mapping[str, Any]], Any] | None = None
     periodics: tuple[Periodic, ...] = ()
     consumers: tuple[Consumer, ...] = ()
+    on_finished: Mapping[str, Callable[[Parts, Any, Any], None]] = field(default_factory=dict)
+    may_delete: Mapping[str, Callable[[Any, str], None]] = field(default_factory=dict)
