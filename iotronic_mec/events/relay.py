@@ -1,0 +1,148 @@
+"""Hands events from the outbox to the consumers, in order, at least once.
+
+One thread per process. A consumer that fails keeps its position and is tried
+again with back-off; the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from iotronic_mec.db.types import to_micros
+from iotronic_mec.errors import Error
+from iotronic_mec.events import outbox
+from iotronic_mec.feature import Consumer, Parts
+
+LOG = logging.getLogger(__name__)
+
+BATCH = 200
+"""Most events read at once."""
+
+SAVE_EVERY_S = 1.0
+"""Positions are written at most this often, seconds: after a crash events of
+the last second come again, which at-least-once allows."""
+
+PRUNE_EVERY_S = 600.0
+"""Seconds between deletions of old events."""
+
+MAX_BACKOFF_S = 30.0
+"""Longest pause before a failing consumer is tried again, seconds."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """One consumer's place and its pause after failures."""
+
+    consumer: Consumer
+    sequence: int
+    saved: int
+    failures: int = 0
+    not_before: float = 0.0
+
+
+class Relay:
+    """The relay thread.
+
+    :param parts: handed to the consumers
+    :param consumers: all of them
+    """
+
+    def __init__(self, parts: Parts, consumers: Iterable[Consumer]) -> None:
+        self._parts = parts
+        self._consumers = tuple(consumers)
+        self._news = threading.Event()
+        self._stop = threading.Event()
+        self._saved_at = 0.0
+        self._pruned_at = 0.0
+        self._progress: list[_Progress] = []
+        self._thread = threading.Thread(target=self._run, name="event-relay", daemon=True)
+
+    def start(self) -> None:
+        """Begin; every commit from now on wakes the thread."""
+        self._load()
+        self._parts.database.after_commit(self._news.set)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and save the positions; waits up to 5 s."""
+        self._stop.set()
+        self._news.set()
+        self._thread.join(5)
+        self._save()
+
+    def step(self) -> bool:
+        """Hand on what there is; say whether there may be more. For tests too."""
+        more = False
+        for progress in self._progress:
+            more = self._advance(progress) or more
+        now = self._parts.clock.monotonic()
+        if now - self._saved_at >= SAVE_EVERY_S:
+            self._saved_at = now
+            self._save()
+        if now - self._pruned_at >= PRUNE_EVERY_S:
+            self._pruned_at = now
+            self._prune()
+        return more
+
+    def _load(self) -> None:
+        with self._parts.database.read() as connection:
+            for consumer in self._consumers:
+                sequence = outbox.position(connection, consumer.name)
+                self._progress.append(_Progress(consumer, sequence, sequence))
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._news.wait(SAVE_EVERY_S)
+            self._news.clear()
+            try:
+                while self.step() and not self._stop.is_set():
+                    pass
+            except Error as error:
+                LOG.warning("the event relay goes on after: %s", error.message)
+                self._stop.wait(SAVE_EVERY_S)
+
+    def _advance(self, progress: _Progress) -> bool:
+        now = self._parts.clock.monotonic()
+        if now < progress.not_before:
+            return False
+        with self._parts.database.read() as connection:
+            events = outbox.list_after(connection, progress.sequence, BATCH)
+        for entry in events:
+            if entry["topic"] in progress.consumer.topics:
+                try:
+                    progress.consumer.handle(self._parts, entry)
+                except Error as error:
+                    progress.failures += 1
+                    pause = min(MAX_BACKOFF_S, 0.2 * 2**progress.failures)
+                    progress.not_before = now + pause
+                    LOG.warning(
+                        "consumer %s will try event %s again in %.1f s: %s",
+                        progress.consumer.name,
+                        entry["sequence"],
+                        pause,
+                        error.message,
+                    )
+                    return False
+            progress.failures = 0
+            progress.sequence = entry["sequence"]
+        return len(events) == BATCH
+
+    def _save(self) -> None:
+        behind = [progress for progress in self._progress if progress.sequence != progress.saved]
+        # the write wakes the relay once more; it then finds nothing to save
+        for progress in behind:
+            name, sequence = progress.consumer.name, progress.sequence
+            self._parts.database.write(
+                lambda connection, name=name, sequence=sequence: outbox.save_position(
+                    connection, name, sequence
+                )
+            )
+            progress.saved = sequence
+
+    def _prune(self) -> None:
+        keep = self._parts.settings.event_retention_s
+        before = to_micros(self._parts.clock.now()) - int(keep * 1_000_000)
+        self._parts.database.write(lambda connection: outbox.prune(connection, before))

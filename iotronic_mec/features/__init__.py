@@ -1,0 +1,1 @@
+"""One folder per noun of the domain; the order stands in the registry."""

@@ -1,0 +1,53 @@
+"""Tables of requests and operations."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text
+
+from iotronic_mec.db.base import Key, key_column, metadata, time_columns
+from iotronic_mec.db.types import JSONText, UTCDateTime
+
+request = Table(
+    "request",
+    metadata,
+    key_column(),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("project", String(36), nullable=False),
+    Column("user", String(64), nullable=False),
+    Column("board", String(36), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("kind", Integer, nullable=False),
+    Column("main_request", String(36), nullable=True),
+    Column("pending", Integer, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("cause", JSONText, nullable=True),
+    Column("deadline_at", UTCDateTime, nullable=False),
+    *time_columns(),
+    Index(None, "project", "created_at", "id"),
+    Index(None, "created_at", "id"),
+    Index(None, "state", "deadline_at"),
+    Index(None, "board"),
+    sqlite_autoincrement=True,
+)
+
+operation = Table(
+    "operation",
+    metadata,
+    key_column(),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("request_id", Key, ForeignKey("request.id", ondelete="CASCADE"), nullable=False),
+    Column("board", String(36), nullable=False),
+    Column("procedure", String(40), nullable=False),
+    Column("parameters", JSONText, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("message", Text().with_variant(Text(16_777_215), "mysql", "mariadb"), nullable=True),
+    Column("cause", JSONText, nullable=True),
+    Column("finished_at", UTCDateTime, nullable=True),
+    *time_columns(),
+    Index(None, "request_id"),
+    Index(None, "board", "state"),
+    sqlite_autoincrement=True,
+)
+"""IoTronic's *result*; ``message`` is JSON text, up to 1 MiB."""
