@@ -76,11 +76,13 @@ class Periodic:
     """Work the conductor repeats.
 
     :param every_s: seconds between the end of one run and the next, > 0
+    :param run: called with the parts and all commands by namespace
+    :param at_start: also once before the conductor answers its first call
     """
 
     name: str
     every_s: float
-    run: Callable[[Parts], None]
+    run: Callable[[Parts, Mapping[str, Any]], None]
     at_start: bool = False
 
 
@@ -141,6 +143,9 @@ class Parts:
     audit: AuditWriter
     emit: EventWriter
     on_finished: Mapping[str, Callable[[Parts, Any, Any], None]] = field(default_factory=dict)
+    transient: Mapping[str, Callable[[Parts, Any, Any], dict[str, Any]]] = field(
+        default_factory=dict
+    )
     may_delete: Mapping[str, tuple[Callable[[Any, str], None], ...]] = field(default_factory=dict)
 
 
@@ -165,6 +170,9 @@ class Feature:
         namespace, those of earlier features); returns the RPC endpoint
     :param on_finished: action to the hook called with (parts, connection,
         operation) in the transaction that ends an operation of that action
+    :param transient: action to a function called with (parts, connection,
+        operation) just before it is sent; returns parameters that are not
+        stored, such as tokens
     :param may_delete: noun (``"plugin"``) to a veto called with (connection,
         uuid) in the transaction that deletes one; it raises Conflict
     """
@@ -176,4 +184,7 @@ class Feature:
     periodics: tuple[Periodic, ...] = ()
     consumers: tuple[Consumer, ...] = ()
     on_finished: Mapping[str, Callable[[Parts, Any, Any], None]] = field(default_factory=dict)
+    transient: Mapping[str, Callable[[Parts, Any, Any], dict[str, Any]]] = field(
+        default_factory=dict
+    )
     may_delete: Mapping[str, Callable[[Any, str], None]] = field(default_factory=dict)

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from iotronic_mec.db.types import to_micros
 from iotronic_mec.errors import Error
 from iotronic_mec.events import outbox
@@ -24,6 +26,10 @@ BATCH = 200
 SAVE_EVERY_S = 1.0
 """Positions are written at most this often, seconds: after a crash events of
 the last second come again, which at-least-once allows."""
+
+GATHER_S = 0.05
+"""Pause after news, seconds: events that come together are read together, and
+the relay does not compete with each single call."""
 
 PRUNE_EVERY_S = 600.0
 """Seconds between deletions of old events."""
@@ -95,7 +101,8 @@ class Relay:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._news.wait(SAVE_EVERY_S)
+            if self._news.wait(SAVE_EVERY_S):
+                self._stop.wait(GATHER_S)
             self._news.clear()
             try:
                 while self.step() and not self._stop.is_set():
@@ -132,15 +139,17 @@ class Relay:
 
     def _save(self) -> None:
         behind = [progress for progress in self._progress if progress.sequence != progress.saved]
+        if not behind:
+            return
+
+        def save(connection: Connection) -> None:
+            for progress in behind:
+                outbox.save_position(connection, progress.consumer.name, progress.sequence)
+
         # the write wakes the relay once more; it then finds nothing to save
+        self._parts.database.write(save)
         for progress in behind:
-            name, sequence = progress.consumer.name, progress.sequence
-            self._parts.database.write(
-                lambda connection, name=name, sequence=sequence: outbox.save_position(
-                    connection, name, sequence
-                )
-            )
-            progress.saved = sequence
+            progress.saved = progress.sequence
 
     def _prune(self) -> None:
         keep = self._parts.settings.event_retention_s

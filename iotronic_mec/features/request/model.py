@@ -89,7 +89,6 @@ class Order:
 
     :param agent: wamp agent the board is bound to, ``None`` before its first join
     :param parameters: what the board gets; no secrets, they are stored
-    :param transient: extra parameters that go to the board and are not stored
     :param timeout_s: seconds the board has, > 0
     :param record_first: store the order before it is sent; for orders that
         change the board
@@ -101,6 +100,5 @@ class Order:
     action: str
     procedure: str
     parameters: dict[str, Any] = field(default_factory=dict)
-    transient: dict[str, Any] = field(default_factory=dict)
     timeout_s: float
     record_first: bool = False

@@ -67,7 +67,7 @@ def insert_order(connection: Connection, order: Request, part: Operation) -> Non
         created_at=order.created_at,
         updated_at=order.updated_at,
     )
-    key = made.lastrowid
+    key: Any = made.lastrowid
     if not key:
         key = connection.execute(select(request.c.id).where(request.c.uuid == order.uuid)).scalar()
     _INSERT_OPERATION.execute(

@@ -1,0 +1,333 @@
+"""Rules on boards: create, change, delete, give orders, new codes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from iotronic_mec import errors, ids
+from iotronic_mec.context import Context
+from iotronic_mec.feature import Parts
+from iotronic_mec.features.board import store
+from iotronic_mec.features.board.model import (
+    ACTIONS,
+    ONLINE,
+    REGISTERED,
+    Board,
+    BoardExists,
+    InvalidAction,
+    Location,
+    Target,
+)
+from iotronic_mec.features.enrolment_code import model as codes
+from iotronic_mec.features.enrolment_code import store as code_store
+from iotronic_mec.features.request import store as request_store
+from iotronic_mec.features.request.commands import RequestCommands
+from iotronic_mec.features.request.model import Operation, Order
+from iotronic_mec.operation import LOST, cause
+from iotronic_mec.rpc.expose import expose
+
+LOG = logging.getLogger(__name__)
+
+CHANGEABLE = frozenset({"name", "type", "mobile", "extra", "labels", "location"})
+"""What an update may change; the rest follows from what the board does."""
+
+
+class BoardCommands:
+    """Boards and orders to them.
+
+    :param parts: what commands are built from
+    :param made: the commands of earlier features
+    """
+
+    namespace = "board_command"
+
+    def __init__(self, parts: Parts, made: Mapping[str, Any]) -> None:
+        self._parts = parts
+        self._requests: RequestCommands = made["request"]
+
+    @expose
+    def create(
+        self,
+        context: Context,
+        *,
+        name: str,
+        code: str | None = None,
+        uuid: str | None = None,
+        type: str | None = None,
+        mobile: bool = False,
+        extra: dict[str, Any] | None = None,
+        labels: dict[str, str] | None = None,
+        location: list[dict[str, str]] | None = None,
+    ) -> dict[str, Any]:
+        """Register a board and give it a one-time enrolment code.
+
+        :returns: ``{"uuid", "code"}``; the code is shown only here
+        :raises BoardExists: the name is taken in the project, or the uuid
+        :raises codes.CodeExists: the code is in use
+        """
+        now = self._parts.clock.now()
+        clear = codes.check(code) if code else codes.generate()
+        board = Board(
+            uuid=ids.normal_uuid(uuid) if uuid else context.new_uuid("board"),
+            project=context.project,
+            owner=context.user,
+            name=ids.check_name(name),
+            type=type,
+            status=REGISTERED,
+            mobile=mobile,
+            extra=extra or {},
+            labels=labels or {},
+            location=tuple(_location(place) for place in (location or [])[:1]),
+            created_at=now,
+        )
+
+        def change(connection: Connection) -> None:
+            if self._repeats(connection, context, board.uuid):
+                code_store.put(connection, board.uuid, self._digest(clear), now)
+                return
+            if store.name_taken(connection, board.project, board.name):
+                raise BoardExists(f"name: a board named {board.name} exists in this project")
+            if exists(connection, board.uuid):
+                raise BoardExists(f"uuid: a board {board.uuid} exists already")
+            store.insert_board(connection, board)
+            code_store.put(connection, board.uuid, self._digest(clear), now)
+            self._note(connection, context, "board.create", board.project, board.uuid)
+
+        self._parts.database.write(change)
+        return {"uuid": board.uuid, "code": clear}
+
+    @expose
+    def update(self, context: Context, *, board: str, values: dict[str, Any]) -> None:
+        """Change some fields of a board.
+
+        :raises store.BoardNotFound: no such board in the project
+        :raises BoardExists: the new name is taken
+        """
+        unknown = set(values) - CHANGEABLE
+        if unknown:
+            field = sorted(unknown)[0]
+            raise errors.BadRequest(f"{field}: cannot be changed", details={"field": field})
+        now = self._parts.clock.now()
+
+        def change(connection: Connection) -> None:
+            target = self._target(connection, context, board)
+            columns = {key: values[key] for key in values if key not in ("labels", "location")}
+            name = columns.get("name", target.name)
+            if name != target.name:
+                ids.check_name(name)
+                if store.name_taken(connection, target.project, name):
+                    raise BoardExists(f"name: a board named {name} exists in this project")
+            store.update_board(connection, target.uuid, {**columns, "updated_at": now})
+            if "labels" in values:
+                store.set_labels(connection, target.uuid, values["labels"])
+            if values.get("location"):
+                place = _location(values["location"][0])
+                store.add_location(connection, target.uuid, place, now)
+            self._note(
+                connection, context, "board.update", target.project, target.uuid, sorted(values)
+            )
+
+        self._parts.database.write(change)
+
+    @expose
+    def delete(self, context: Context, *, board: str) -> None:
+        """Delete a board: its key and codes are worth nothing at once.
+
+        Open operations of it end as lost. Its sessions are closed.
+        """
+        now = self._parts.clock.now()
+
+        def change(connection: Connection) -> Target:
+            target = self._target(connection, context, board)
+            for veto in self._parts.may_delete.get("board", ()):
+                veto(connection, target.uuid)
+            told = cause("board_deleted", "the board was deleted")
+            for part in request_store.list_open(connection, target.uuid):
+                request_store.finish(connection, part.uuid, LOST, None, told, now)
+            code_store.forget(connection, target.uuid)
+            store.delete_board(connection, target.uuid)
+            self._note(connection, context, "board.delete", target.project, target.uuid)
+            return target
+
+        target = self._parts.database.write(change)
+        self._forget_session(context, target)
+
+    @expose
+    def new_code(self, context: Context, *, board: str, code: str | None = None) -> dict[str, Any]:
+        """Give a board a new enrolment code; the old one is worth nothing.
+
+        The key enrolled before stays valid until the new code is used.
+
+        :returns: ``{"uuid", "code"}``; the code is shown only here
+        """
+        clear = codes.check(code) if code else codes.generate()
+        now = self._parts.clock.now()
+
+        def change(connection: Connection) -> str:
+            target = self._target(connection, context, board)
+            code_store.put(connection, target.uuid, self._digest(clear), now)
+            self._note(connection, context, "board.new_code", target.project, target.uuid)
+            return target.uuid
+
+        return {"uuid": self._parts.database.write(change), "code": clear}
+
+    @expose
+    def create_local(self, context: Context, *, name: str) -> dict[str, Any]:
+        """Make the board of ``standalone --with-agent``, or give it a new code.
+
+        For the cloud's own processes only.
+        """
+        if not context.system:
+            raise errors.Forbidden("only the cloud itself may do this")
+        with self._parts.database.read() as connection:
+            taken = store.name_taken(connection, context.project, name)
+        made = self.new_code(context, board=name) if taken else self.create(context, name=name)
+        return {**made, "url": self._parts.settings.wamp_url}
+
+    @expose
+    def action(
+        self,
+        context: Context,
+        *,
+        board: str,
+        action: str,
+        parameters: dict[str, Any] | None = None,
+        wait: bool = True,
+    ) -> dict[str, Any]:
+        """Have a board do one of its actions.
+
+        Blocks up to the board call's time limit unless ``wait`` is false.
+
+        :returns: ``{"request", "operation", "state", "message"}``
+        :raises InvalidAction: there is no such action
+        :raises errors.BoardOffline: the board has no session
+        """
+        procedure = ACTIONS.get(action)
+        if procedure is None:
+            known = ", ".join(sorted(ACTIONS))
+            raise InvalidAction(
+                f"action: {action[:40]!r} is not known; known are {known}",
+                details={"field": "action", "known": sorted(ACTIONS)},
+            )
+        given = _action_parameters(action, parameters or {})
+        with self._parts.database.read() as connection:
+            target = self._target(connection, context, board)
+        check_online(target)
+        order = Order(
+            board=target.uuid,
+            agent=target.agent,
+            board_project=target.project,
+            action=action,
+            procedure=procedure,
+            parameters=given,
+            timeout_s=min(self._parts.settings.board_call_timeout_s, context.remaining_s()),
+        )
+        run = self._requests.run if wait else self._requests.accept
+        return outcome(run(context, order))
+
+    def resume(self) -> int:
+        """Send again what a restart left queued; return how many."""
+        queued = self._requests.list_queued()
+        with self._parts.database.read() as connection:
+            for part in queued:
+                target = store.find_target(connection, part.project, part.board, every=True)
+                self._requests.send_queued(part, target.agent)
+        return len(queued)
+
+    def _target(self, connection: Connection, context: Context, board: str) -> Target:
+        return store.find_target(connection, context.project, board, every=context.is_admin)
+
+    def _repeats(self, connection: Connection, context: Context, uuid: str) -> bool:
+        """Whether a crashed first try with this Idempotency-Key made the board."""
+        return context.idempotency is not None and exists(connection, uuid)
+
+    def _digest(self, code: str) -> str:
+        return codes.digest(self._parts.secret, code)
+
+    def _note(
+        self,
+        connection: Connection,
+        context: Context,
+        action: str,
+        project: str,
+        uuid: str,
+        fields: list[str] | None = None,
+    ) -> None:
+        details = {"fields": fields} if fields else {}
+        self._parts.audit(connection, context, action, "board", uuid, details=details)
+        topic = {"board.create": "board.created", "board.delete": "board.deleted"}
+        self._parts.emit(connection, project, topic.get(action, "board.updated"), uuid, details)
+
+    def _forget_session(self, context: Context, target: Target) -> None:
+        """Close the deleted board's session now; the event does it otherwise."""
+        if target.agent is None:
+            return
+        try:
+            self._parts.boards.directory(
+                context, target.agent, "remove", board=target.uuid, reason="deleted"
+            )
+        except errors.Error as error:
+            LOG.warning("board %s: its session will be closed later: %s", target.uuid, error)
+
+
+def outcome(part: Operation) -> dict[str, Any]:
+    """Return what the API is told of an operation."""
+    return {
+        "request": part.request,
+        "operation": part.uuid,
+        "state": part.state,
+        "message": part.message,
+    }
+
+
+def check_online(target: Target) -> None:
+    """Let a board that has a session pass.
+
+    :raises errors.BoardOffline: says what it is instead
+    """
+    if target.status != ONLINE:
+        raise errors.BoardOffline(
+            f"board {target.uuid} is {target.status}; 'iot board explain {target.name}' says why",
+            details={"status": target.status},
+        )
+
+
+def exists(connection: Connection, uuid: str) -> bool:
+    """Say whether a board of this uuid exists in any project."""
+    try:
+        store.find_target(connection, "", uuid, every=True)
+    except store.BoardNotFound:
+        return False
+    return True
+
+
+def _location(place: Mapping[str, str], now: datetime | None = None) -> Location:
+    return Location(
+        longitude=str(place["longitude"]),
+        latitude=str(place["latitude"]),
+        altitude=str(place["altitude"]),
+        updated_at=now,
+    )
+
+
+def _action_parameters(action: str, given: dict[str, Any]) -> dict[str, Any]:
+    allowed = {"DeviceEcho": {"say"}, "DevicePing": set()}[action]
+    unknown = set(given) - allowed
+    if unknown:
+        field = sorted(unknown)[0]
+        raise errors.BadRequest(
+            f"parameters.{field}: {action} has no such parameter",
+            details={"field": f"parameters.{field}"},
+        )
+    say = given.get("say", "")
+    if not isinstance(say, str) or len(say) > 65_536:
+        raise errors.BadRequest(
+            "parameters.say: a text of at most 65536 characters is expected",
+            details={"field": "parameters.say"},
+        )
+    return {"say": say} if action == "DeviceEcho" else {}

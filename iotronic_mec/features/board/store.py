@@ -1,0 +1,292 @@
+"""Every query on boards, their labels and places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from iotronic_mec import ids
+from iotronic_mec.db.prepared import Prepared
+from iotronic_mec.features.board.model import (
+    OFFLINE,
+    ONLINE,
+    Board,
+    BoardNotFound,
+    Location,
+    Target,
+)
+from iotronic_mec.features.board.table import board, board_label, board_location
+
+_TARGET = (board.c.uuid, board.c.project, board.c.name, board.c.status, board.c.agent)
+_BY_UUID = Prepared(select(*_TARGET).where(board.c.uuid == bindparam("ident")))
+_BY_NAME = Prepared(
+    select(*_TARGET).where(
+        board.c.name == bindparam("ident"), board.c.project == bindparam("project")
+    )
+)
+
+
+def find_target(connection: Connection, project: str, ident: str, *, every: bool) -> Target:
+    """Return what an order to a board needs, by uuid or by name.
+
+    :param project: the caller's; names are looked up in it
+    :param every: whether boards of other projects may be meant by uuid
+    :raises BoardNotFound: there is none, or it is another project's
+    """
+    if ids.is_uuid(ident):
+        row = _BY_UUID.execute(connection, ident=ids.normal_uuid(ident)).first()
+    else:
+        row = _BY_NAME.execute(connection, ident=ident, project=project).first()
+    if row is None or (row[1] != project and not every):
+        raise BoardNotFound(f"board {ident} could not be found")
+    return Target(uuid=row[0], project=row[1], name=row[2], status=row[3], agent=row[4])
+
+
+def get_board(connection: Connection, project: str, ident: str, *, every: bool = False) -> Board:
+    """Return one board whole.
+
+    :raises BoardNotFound: there is none, or it is another project's
+    """
+    target = find_target(connection, project, ident, every=every)
+    row = connection.execute(select(board).where(board.c.uuid == target.uuid)).first()
+    if row is None:
+        raise BoardNotFound(f"board {ident} could not be found")
+    return to_boards(connection, [row])[0]
+
+
+def boards(project: str | None, status: str | None = None) -> Select[Any]:
+    """Return the query for a project's boards, for paging; all for ``None``."""
+    query = select(board)
+    if project is not None:
+        query = query.where(board.c.project == project)
+    if status is not None:
+        query = query.where(board.c.status == status)
+    return query
+
+
+def with_labels(query: Select[Any], labels: Mapping[str, str]) -> Select[Any]:
+    """Narrow a query to boards that carry all these labels."""
+    for key, value in labels.items():
+        carriers = select(board_label.c.board_id).where(
+            board_label.c.key == key, board_label.c.value == value
+        )
+        query = query.where(board.c.id.in_(carriers))
+    return query
+
+
+def to_boards(connection: Connection, rows: Sequence[Row[Any]]) -> list[Board]:
+    """Return the dataclasses of rows, with labels and places: three queries in all."""
+    keys = [row.id for row in rows]
+    labels: dict[int, dict[str, str]] = {}
+    for label in _in_pieces(connection, select(board_label), board_label.c.board_id, keys):
+        labels.setdefault(label.board_id, {})[label.key] = label.value
+    places: dict[int, Location] = {}
+    newest = (
+        select(func.max(board_location.c.id))
+        .where(board_location.c.board_id == board.c.id)
+        .correlate(board)
+        .scalar_subquery()
+    )
+    query = select(board_location).join(
+        board, and_(board.c.id == board_location.c.board_id, board_location.c.id == newest)
+    )
+    for place in _in_pieces(connection, query, board_location.c.board_id, keys):
+        places[place.board_id] = Location(
+            longitude=place.longitude,
+            latitude=place.latitude,
+            altitude=place.altitude,
+            updated_at=place.updated_at,
+        )
+    return [_board(row, labels.get(row.id, {}), places.get(row.id)) for row in rows]
+
+
+def insert_board(connection: Connection, made: Board) -> None:
+    """Write a new board with its labels and place."""
+    connection.execute(
+        insert(board).values(
+            uuid=made.uuid,
+            project=made.project,
+            owner=made.owner,
+            name=made.name,
+            type=made.type,
+            status=made.status,
+            fleet=made.fleet,
+            mobile=made.mobile,
+            connectivity=made.connectivity,
+            capabilities=made.capabilities,
+            extra=made.extra,
+            config=made.config,
+            created_at=made.created_at,
+        )
+    )
+    set_labels(connection, made.uuid, made.labels)
+    for place in made.location[:1]:
+        add_location(connection, made.uuid, place, made.created_at)
+
+
+def update_board(connection: Connection, uuid: str, values: Mapping[str, Any]) -> None:
+    """Change columns of a board."""
+    if values:
+        connection.execute(update(board).where(board.c.uuid == uuid).values(**values))
+
+
+def set_labels(connection: Connection, uuid: str, labels: Mapping[str, str]) -> None:
+    """Replace all labels of a board."""
+    key = key_of(connection, uuid)
+    connection.execute(delete(board_label).where(board_label.c.board_id == key))
+    if labels:
+        connection.execute(
+            insert(board_label),
+            [{"board_id": key, "key": name, "value": value} for name, value in labels.items()],
+        )
+
+
+def add_location(connection: Connection, uuid: str, place: Location, now: datetime) -> None:
+    """Note where a board is from now on."""
+    connection.execute(
+        insert(board_location).values(
+            board_id=key_of(connection, uuid),
+            longitude=place.longitude,
+            latitude=place.latitude,
+            altitude=place.altitude,
+            updated_at=now,
+        )
+    )
+
+
+def delete_board(connection: Connection, uuid: str) -> None:
+    """Delete a board and what hangs on it."""
+    connection.execute(delete(board).where(board.c.uuid == uuid))
+
+
+def name_taken(connection: Connection, project: str, name: str) -> bool:
+    """Say whether a board of the project has this name."""
+    found = connection.execute(
+        select(board.c.id).where(board.c.project == project, board.c.name == name)
+    )
+    return found.first() is not None
+
+
+def key_of(connection: Connection, uuid: str) -> int:
+    """Return the database key of a board.
+
+    :raises BoardNotFound: there is none
+    """
+    key = connection.execute(select(board.c.id).where(board.c.uuid == uuid)).scalar()
+    if key is None:
+        raise BoardNotFound(f"board {uuid} could not be found")
+    return int(key)
+
+
+def directory(connection: Connection, after: str, limit: int) -> list[dict[str, Any]]:
+    """Return the enrolled boards behind a uuid: what a wamp agent must know."""
+    rows = connection.execute(
+        select(board.c.uuid, board.c.public_key, board.c.project, board.c.name)
+        .where(board.c.public_key.is_not(None), board.c.uuid > after)
+        .order_by(board.c.uuid)
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def set_presence(
+    connection: Connection,
+    uuid: str,
+    *,
+    online: bool,
+    agent: str | None,
+    session: int | None,
+    now: datetime,
+) -> bool:
+    """Note that a board came or went; say whether its status changed.
+
+    A leave counts only for the session that is stored: an older one that ends
+    late changes nothing.
+    """
+    values: dict[str, Any] = {"status_at": now}
+    where = [board.c.uuid == uuid, board.c.public_key.is_not(None)]
+    if online:
+        values |= {"status": ONLINE, "agent": agent, "session": str(session)}
+        where.append(or_(board.c.status != ONLINE, board.c.session != str(session)))
+    else:
+        values |= {"status": OFFLINE, "session": None}
+        where.append(board.c.status == ONLINE)
+        if session is not None:
+            where.append(board.c.session == str(session))
+    changed = connection.execute(update(board).where(*where).values(**values))
+    return changed.rowcount == 1
+
+
+def online_of_agent(connection: Connection, agent: str) -> dict[str, str]:
+    """Return uuid → session of the boards a wamp agent is said to hold."""
+    rows = connection.execute(
+        select(board.c.uuid, board.c.session).where(
+            board.c.agent == agent, board.c.status == ONLINE
+        )
+    )
+    return {row.uuid: row.session for row in rows}
+
+
+def count_enrolled(connection: Connection) -> int:
+    """Return how many boards have a key."""
+    found = connection.execute(
+        select(func.count()).select_from(board).where(board.c.public_key.is_not(None))
+    )
+    return int(found.scalar() or 0)
+
+
+def projects_of(connection: Connection, uuids: Iterable[str]) -> dict[str, str]:
+    """Return uuid → project of boards."""
+    rows = connection.execute(
+        select(board.c.uuid, board.c.project).where(board.c.uuid.in_(list(uuids)))
+    )
+    return {row.uuid: row.project for row in rows}
+
+
+def _in_pieces(
+    connection: Connection, query: Select[Any], column: Any, keys: Sequence[int]
+) -> Iterable[Row[Any]]:
+    for at in range(0, len(keys), 500):
+        yield from connection.execute(query.where(column.in_(keys[at : at + 500])))
+
+
+def _board(row: Row[Any], labels: dict[str, str], place: Location | None) -> Board:
+    return Board(
+        uuid=row.uuid,
+        project=row.project,
+        owner=row.owner,
+        name=row.name,
+        type=row.type,
+        status=row.status,
+        agent=row.agent,
+        session=row.session,
+        fleet=row.fleet,
+        mobile=row.mobile,
+        lr_version=row.lr_version,
+        level=row.level,
+        public_key=row.public_key,
+        connectivity=row.connectivity,
+        capabilities=row.capabilities,
+        extra=row.extra,
+        config=row.config,
+        labels=labels,
+        location=() if place is None else (place,),
+        status_at=row.status_at,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,421 @@
+"""Having boards do things: record, send, wait, end, and never forget.
+
+Orders come from other features as :class:`~…model.Order`. Two ways:
+
+* ``run``: send and wait. An order that changes the board is stored first;
+  one that does not is stored with its end in one commit, and the board's
+  journal reports it should this process die in between.
+* ``accept``: store as queued, answer at once, send from a pool.
+
+Every operation ends: by its answer, by the board's journal, or by the expiry
+in :mod:`periodic`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from iotronic_mec import errors
+from iotronic_mec.context import Context, system_context
+from iotronic_mec.feature import Parts
+from iotronic_mec.features.request import store
+from iotronic_mec.features.request.model import (
+    Operation,
+    OperationFailed,
+    OperationRejected,
+    OperationTimedOut,
+    Order,
+    Request,
+)
+from iotronic_mec.operation import (
+    DISPATCHED,
+    FAILED,
+    LOST,
+    OPEN,
+    QUEUED,
+    REJECTED,
+    RUNNING,
+    SUCCEEDED,
+    TIMED_OUT,
+    cause,
+)
+from iotronic_mec.rpc.expose import expose
+from lightning_agent.protocol.errors import BadMessage
+from lightning_agent.protocol.messages import OperationAnswer, OperationCall
+
+LOG = logging.getLogger(__name__)
+
+SENDERS = 8
+"""Threads that send queued orders."""
+
+GRACE = timedelta(seconds=60)
+"""How long after its deadline an operation may still be reported by the board
+that carried it out (it reports every 30 s), before it is ended here."""
+
+Before = Callable[[Connection], None]
+
+_FAILURES: dict[str, type[errors.Error]] = {
+    FAILED: OperationFailed,
+    TIMED_OUT: OperationTimedOut,
+    REJECTED: OperationRejected,
+    LOST: errors.BoardLost,
+}
+
+
+class RequestCommands:
+    """Orders and their ends.
+
+    :param parts: what commands are built from
+    """
+
+    namespace = "request"
+
+    def __init__(self, parts: Parts, made: Mapping[str, Any]) -> None:
+        del made  # there is no earlier feature this one calls
+        self._parts = parts
+        self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="sender")
+
+    # -- orders from other features ------------------------------------------------
+
+    def run(self, context: Context, order: Order, before: Before | None = None) -> Operation:
+        """Have a board carry out an order and wait for its end.
+
+        Blocks up to ``order.timeout_s`` and a margin.
+
+        :param before: called in the transaction that stores the order first
+        :returns: the operation, ended as succeeded
+        :raises OperationFailed: the work went wrong; details hold the cause
+        :raises OperationTimedOut: it was not finished in time
+        :raises errors.BoardOffline: nothing was sent, the board has no session
+        """
+        repeated = self._repeated(context)
+        if repeated is not None:
+            return self._outcome(repeated)
+        request, part = self._new(context, order, DISPATCHED)
+        if order.record_first:
+            self._store(context, request, part, before)
+            ended = self._send(context, order.agent, part)
+            self._end(context, ended)
+        else:
+            ended = self._send(context, order.agent, part, offline_raises=True)
+            self._record_ended(context, request, ended)
+        return self._outcome(ended)
+
+    def accept(self, context: Context, order: Order, before: Before | None = None) -> Operation:
+        """Store an order, have it sent by the pool, and return at once.
+
+        :returns: the operation, queued (or further, for a repeated request)
+        """
+        repeated = self._repeated(context)
+        if repeated is not None:
+            return repeated
+        request, part = self._new(context, order, QUEUED)
+        self._store(context, request, part, before)
+        self.send_queued(part, order.agent)
+        return part
+
+    def send_queued(self, part: Operation, agent: str | None) -> None:
+        """Give a queued operation to the pool; also used after a restart."""
+        self._pool.submit(self._send_in_pool, part, agent)
+
+    def stop(self) -> None:
+        """Let the pool end; what is still queued is sent at the next start."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # -- ends that come by other ways ----------------------------------------------
+
+    def end(self, context: Context, part: Operation) -> bool:
+        """Record the end of an operation; ``False`` when it had ended before."""
+        return self._end(context, part)
+
+    def record_reported(
+        self, context: Context, board: str, call: OperationCall, answer: OperationAnswer
+    ) -> None:
+        """Record what a board's journal says of an operation.
+
+        An operation that is not known (its recorder died before the commit) is
+        stored whole; one that is open is ended; one that has ended stays.
+        """
+        with self._parts.database.read() as connection:
+            known = store.find_operation(connection, call.operation)
+        if known is not None:
+            if known.board == board and known.state in OPEN:
+                self._end(context, _ended(known, answer, self._parts.clock.now()))
+            return
+        now = self._parts.clock.now()
+        part = Operation(
+            uuid=call.operation,
+            request=call.request,
+            project=call.project,
+            user=call.user,
+            board=board,
+            action=call.action,
+            procedure="",
+            parameters={},
+            state=RUNNING,
+            created_at=now,
+            deadline_at=now,
+        )
+        ended = _ended(part, answer, now)
+        if ended.state in OPEN:
+            return
+        self._record_ended(context, _request_of(ended), ended)
+
+    @expose
+    def cancel(self, context: Context, uuid: str) -> None:
+        """End a request that has not been sent yet.
+
+        :raises errors.Conflict: it was sent already, or has ended
+        """
+        project = None if context.is_admin else context.project
+        now = self._parts.clock.now()
+
+        def change(connection: Connection) -> None:
+            request = store.get_request(connection, project, uuid)
+            if request.state != QUEUED:
+                raise errors.Conflict(
+                    f"request {uuid} is {request.state}: only a queued one can be cancelled"
+                )
+            for part in store.list_results(connection, uuid):
+                told = cause("cancelled", "cancelled by its user")
+                store.finish(connection, part.uuid, "cancelled", None, told, now)
+            self._parts.audit(connection, context, "request.cancel", "request", uuid)
+
+        self._parts.database.write(change)
+
+    def expire(self) -> int:
+        """End what is past its deadline and the grace; return how many."""
+        before = self._parts.clock.now() - GRACE
+        with self._parts.database.read() as connection:
+            late = store.list_overdue(connection, before)
+        for part in late:
+            state, told = _verdict(part)
+            LOG.warning("operation %s on board %s ends as %s", part.uuid, part.board, state)
+            now = self._parts.clock.now()
+            self._end(system_context(), replace(part, state=state, cause=told, finished_at=now))
+        return len(late)
+
+    def list_queued(self) -> list[Operation]:
+        """Return what a restart left queued; the board feature sends it again."""
+        with self._parts.database.read() as connection:
+            return store.list_queued(connection)
+
+    # -- inside --------------------------------------------------------------------
+
+    def _new(self, context: Context, order: Order, state: str) -> tuple[Request, Operation]:
+        now = self._parts.clock.now()
+        part = Operation(
+            uuid=context.new_uuid("operation"),
+            request=context.new_uuid("request"),
+            project=order.board_project,
+            user=context.user,
+            board=order.board,
+            action=order.action,
+            procedure=order.procedure,
+            parameters=order.parameters,
+            state=state,
+            created_at=now,
+            deadline_at=now + timedelta(seconds=order.timeout_s),
+        )
+        return _request_of(part), part
+
+    def _repeated(self, context: Context) -> Operation | None:
+        """Return what the first request with this Idempotency-Key made."""
+        if context.idempotency is None:
+            return None
+        with self._parts.database.read() as connection:
+            return store.find_operation(connection, context.new_uuid("operation"))
+
+    def _store(
+        self, context: Context, request: Request, part: Operation, before: Before | None
+    ) -> None:
+        def change(connection: Connection) -> None:
+            if before is not None:
+                before(connection)
+            store.insert_order(connection, request, part)
+            self._parts.audit(
+                connection,
+                context,
+                f"board.{part.action}",
+                "board",
+                part.board,
+                outcome="accepted",
+                details={"request": request.uuid, "operation": part.uuid},
+            )
+
+        self._parts.database.write(change)
+
+    def _record_ended(self, context: Context, request: Request, ended: Operation) -> None:
+        """Store an order with its end: request, operation, audit, event, one commit."""
+        told = replace(request, state=ended.state, pending=0, cause=ended.cause)
+
+        def change(connection: Connection) -> None:
+            store.insert_order(connection, told, ended)
+            self._tell(connection, context, ended)
+
+        self._parts.database.write(change)
+
+    def _end(self, context: Context, ended: Operation) -> bool:
+        if ended.state in OPEN:
+            return False
+        now = self._parts.clock.now()
+
+        def change(connection: Connection) -> bool:
+            first = store.finish(
+                connection, ended.uuid, ended.state, ended.message, ended.cause, now
+            )
+            if first:
+                self._tell(connection, context, ended)
+            return first
+
+        return self._parts.database.write(change)
+
+    def _tell(self, connection: Connection, context: Context, ended: Operation) -> None:
+        """Audit, event and hook of an end, in its transaction."""
+        code = (ended.cause or {}).get("code", "")
+        self._parts.audit(
+            connection,
+            context,
+            f"board.{ended.action}",
+            "board",
+            ended.board,
+            outcome=ended.state,
+            reason=str(code),
+            details={"request": ended.request, "operation": ended.uuid},
+        )
+        self._parts.emit(
+            connection,
+            ended.project,
+            "operation.finished",
+            ended.board,
+            {
+                "operation": ended.uuid,
+                "request": ended.request,
+                "action": ended.action,
+                "state": ended.state,
+                "code": code,
+            },
+        )
+        hook = self._parts.on_finished.get(ended.action)
+        if hook is not None:
+            hook(self._parts, connection, ended)
+
+    def _send(
+        self,
+        context: Context,
+        agent: str | None,
+        part: Operation,
+        *,
+        offline_raises: bool = False,
+    ) -> Operation:
+        """Call the board; return the operation as it ended, or still open.
+
+        After a lost link the operation stays open: the board's journal tells
+        at its next join how it ended, and the expiry ends it otherwise.
+        """
+        timeout_s = min(
+            (part.deadline_at - part.created_at).total_seconds(), context.remaining_s()
+        )
+        message = OperationCall(
+            operation=part.uuid,
+            request=part.request,
+            action=part.action,
+            project=part.project,
+            user=part.user,
+            remaining_s=timeout_s,
+            parameters={**part.parameters, **self._transient(part)},
+        )
+        now = self._parts.clock.now
+        try:
+            wire = self._parts.boards.call(
+                context, agent, part.board, part.procedure, message.to_wire(), timeout_s
+            )
+            return _ended(part, OperationAnswer.from_wire(wire), now())
+        except (errors.BoardOffline, errors.RouterUnavailable) as error:
+            if offline_raises:
+                raise
+            told = cause(error.code, error.message)
+            return replace(part, state=REJECTED, cause=told, finished_at=now())
+        except errors.BoardTimeout as error:
+            told = cause(error.code, error.message)
+            return replace(part, state=TIMED_OUT, cause=told, finished_at=now())
+        except (errors.BoardLost, errors.Unavailable) as error:
+            LOG.warning("operation %s on board %s: %s", part.uuid, part.board, error.message)
+            told = cause(error.code, error.message)
+            if offline_raises:
+                return replace(part, state=LOST, cause=told, finished_at=now())
+            return replace(part, cause=told)
+        except BadMessage as error:
+            told = cause("bad_answer", error.message)
+            return replace(part, state=FAILED, cause=told, finished_at=now())
+        except errors.Error as error:
+            told = cause(error.to_wire()["code"], error.message)
+            return replace(part, state=REJECTED, cause=told, finished_at=now())
+
+    def _transient(self, part: Operation) -> dict[str, Any]:
+        make = self._parts.transient.get(part.action)
+        if make is None:
+            return {}
+        with self._parts.database.read() as connection:
+            return make(self._parts, connection, part)
+
+    def _send_in_pool(self, part: Operation, agent: str | None) -> None:
+        seconds = (part.deadline_at - part.created_at).total_seconds()
+        context = replace(
+            system_context(seconds), user=part.user, project=part.project, system=False
+        )
+        now = self._parts.clock.now()
+        try:
+            moved = self._parts.database.write(
+                lambda connection: store.move(connection, part.uuid, DISPATCHED, now)
+            )
+            if moved:
+                self._end(context, self._send(context, agent, part))
+        except errors.Error as error:
+            # stays open; the expiry or the next start takes it up again
+            LOG.warning("operation %s waits: %s", part.uuid, error.message)
+
+    def _outcome(self, ended: Operation) -> Operation:
+        if ended.state == SUCCEEDED:
+            return ended
+        told = ended.cause or {}
+        details = {"request": ended.request, "cause": told, "state": ended.state}
+        code = str(told.get("code", ""))
+        known = {error.code: error for error in (errors.BoardOffline, errors.RouterUnavailable)}
+        kind = known.get(code) or _FAILURES.get(ended.state, errors.BoardLost)
+        raise kind(str(told.get("message") or f"{ended.action}: {ended.state}"), details=details)
+
+
+def _request_of(part: Operation) -> Request:
+    return Request(
+        uuid=part.request,
+        project=part.project,
+        user=part.user,
+        board=part.board,
+        action=part.action,
+        state=part.state,
+        created_at=part.created_at,
+        deadline_at=part.deadline_at,
+    )
+
+
+def _verdict(part: Operation) -> tuple[str, dict[str, Any]]:
+    """Say how an overdue operation ends, and why."""
+    if part.state == QUEUED:
+        return TIMED_OUT, cause("not_sent", "it waited for its turn until its time was over")
+    return LOST, cause("no_report", "the board never said how it ended")
+
+
+def _ended(part: Operation, answer: OperationAnswer, now: datetime) -> Operation:
+    if answer.state == "running":
+        return replace(part, state=RUNNING)
+    return replace(
+        part, state=answer.state, message=answer.message, cause=answer.cause, finished_at=now
+    )
