@@ -1,0 +1,1 @@
+"""Back ends behind interfaces of ours; one folder per family."""

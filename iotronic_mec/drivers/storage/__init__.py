@@ -1,0 +1,1 @@
+"""Where blobs' bytes are kept."""
