@@ -1,0 +1,1 @@
+"""The HTTP machinery: routing, hooks, rights, bodies, pages; no feature knowledge."""

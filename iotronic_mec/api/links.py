@@ -1,0 +1,26 @@
+"""The ``links`` of an API resource: itself, and its address without a version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from iotronic_mec.api.controller import Call
+
+
+def links(call: Call, plural: str, uuid: str) -> list[dict[str, str]]:
+    """Return the links of one thing.
+
+    :param plural: its collection: ``boards``, or a path as ``boards/<uuid>/ports``
+    Source: spec/iotronic-api.md section 1, collections.
+    """
+    base = call.base_url
+    return [
+        {"href": f"{base}/v1/{plural}/{uuid}", "rel": "self"},
+        {"href": f"{base}/{plural}/{uuid}", "rel": "bookmark"},
+    ]
+
+
+def location(call: Call, plural: str, uuid: str) -> str:
+    """Return the address of one thing, for the header ``Location``."""
+    return f"{call.base_url}/v1/{plural}/{uuid}"
