@@ -1,0 +1,1 @@
+"""The HTTP side of the front process: both origins, no rules, no database."""
