@@ -33,6 +33,19 @@ class Reads(Protocol):
         """Give this thread's reading connection, as a context manager."""
 
 
+class Bytes(Protocol):
+    """The part of the storage driver a handler may use; see ``drivers.storage.base``."""
+
+    def put(self, chunks: Iterable[bytes], limit_bytes: int) -> Any:
+        """Store bytes; the answer has ``digest`` and ``size_bytes``."""
+
+    def open(self, digest: str) -> BinaryIO:
+        """Open bytes for reading; the caller closes."""
+
+    def size(self, digest: str) -> int:
+        """Return how many bytes there are under a digest."""
+
+
 class Rights(Protocol):
     """What decides whether a caller may do something."""
 
@@ -100,6 +113,7 @@ class Call:
     settings: Settings
     conductor: Conductor
     database: Reads
+    storage: Bytes
     rights: Rights
     clock: Clock
     path: Mapping[str, str] = field(default_factory=dict)
