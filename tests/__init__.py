@@ -1,0 +1,1 @@
+"""The tests. Fakes and helpers below are imported as ``tests.<name>``."""

@@ -1,0 +1,52 @@
+"""What every test gets: no chance to leave processes or threads behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+"""The checkout the tests run on."""
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Return the folder of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(autouse=True)
+def no_leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a child process or a thread it started.
+
+    A test that hands one on to the next on purpose (a router for a whole
+    module) starts it in a fixture of that wider scope, before this one looks.
+    """
+    threads_before = set(threading.enumerate())
+    children_before = child_processes()
+
+    yield
+
+    left = [
+        thread.name
+        for thread in set(threading.enumerate()) - threads_before
+        if thread.is_alive() and not thread.daemon
+    ]
+    children = child_processes() - children_before
+    assert not left, f"threads left behind: {', '.join(left)}"
+    assert not children, f"child processes left behind: {sorted(children)}"
+
+
+def child_processes() -> set[int]:
+    """Return the pids of this process's children, of all its threads."""
+    children: set[int] = set()
+    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+        try:
+            children.update(int(pid) for pid in (task / "children").read_text().split())
+        except OSError:
+            continue
+    return children
