@@ -1,0 +1,364 @@
+"""A cloud in this process: the REST of section *boards, plugins, requests* by hand.
+
+For tests of the client and the command line. It keeps everything in dicts,
+answers in the shapes of the real cloud, records each call, and breaks on
+demand. One board, ``kitchen``, is online; its plugins are what is injected.
+
+    with HttpCloud() as cloud:
+        client = Client.with_token(cloud.url, cloud.token)
+        cloud.fail(503, times=2)
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import uuid
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from iotronic_mec.audit_chain import GENESIS, row_hash
+from tests.fakes.http_rim import REQUEST_ID, Reply, Rim, Seen
+
+TIME = "2026-01-01T00:00:00+00:00"
+TOKEN = "a-token"
+USER, PASSWORD = "admin", "secret"
+BASIC = "Basic YWRtaW46c2VjcmV0"
+
+ORDER = "11111111-1111-4111-8111-111111111111"
+"""The request every order makes."""
+
+
+class Refusal(Exception):
+    """An answer that is an error."""
+
+    def __init__(self, status: int, code: str, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.reply = error_reply(status, code, message, details)
+
+
+def error_reply(
+    status: int, code: str, message: str, details: Mapping[str, Any] | None = None
+) -> Reply:
+    """Build an error as the cloud writes it, double-encoded."""
+    fault = {"faultcode": "Client", "faultstring": message, "debuginfo": None}
+    body = {
+        "error_message": json.dumps(fault),
+        "code": code,
+        "request_id": REQUEST_ID,
+        "details": dict(details or {}),
+    }
+    return Reply(status=status, body=body)
+
+
+def audit_chain(length: int) -> list[dict[str, Any]]:
+    """Build audit rows whose hashes are right."""
+    rows: list[dict[str, Any]] = []
+    previous = GENESIS
+    for sequence in range(1, length + 1):
+        row: dict[str, Any] = {
+            "sequence": sequence,
+            "time": TIME,
+            "project": "p",
+            "user": "u",
+            "action": "board.create",
+            "target_kind": "board",
+            "target": str(sequence),
+            "outcome": "success",
+            "reason": "",
+            "request_id": REQUEST_ID,
+            "details": {},
+            "previous": previous,
+        }
+        previous = row["hash"] = row_hash(row, previous)
+        rows.append(row)
+    return rows
+
+
+def item(name: str, **fields: Any) -> dict[str, Any]:
+    """Build one thing with what all things have."""
+    made = {"uuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, name)), "name": name, "links": []}
+    return {**made, "created_at": TIME, "updated_at": None, **fields}
+
+
+class HttpCloud:
+    """The cloud; enter it to start it on a free port of the loopback."""
+
+    def __init__(self) -> None:
+        self.token = TOKEN
+        self.calls: list[Seen] = []
+        self.page = 1000
+        self.states = ["queued", "running", "succeeded"]
+        self.cause: dict[str, Any] | None = None
+        self.said: Any = {"label": 7}
+        self.audit = audit_chain(4)
+        self.bundle = b"def main(context): pass\n"
+        self.injected: dict[str, dict[str, Any]] = {}
+        self.collections: dict[str, dict[str, dict[str, Any]]] = {
+            "boards": {"kitchen": item("kitchen", status="online", labels={"room": "1"})},
+            "plugins": {"digits": item("digits", callable=True, public=False, parameters={})},
+            "users": {"admin": item("admin", roles=["admin"], project="p")},
+            "projects": {"p": item("p")},
+            "tokens": {},
+        }
+        self._faults: list[Reply | None] = []
+        self._polls = 0
+        self._server = Rim(self.answer)
+
+    @property
+    def url(self) -> str:
+        """Root of the API."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def last(self) -> Seen:
+        """The call made last."""
+        return self.calls[-1]
+
+    def fail(self, status: int, *, times: int = 1, **headers: str) -> None:
+        """Answer the next calls with an error."""
+        reply = error_reply(status, f"iot.fake.{status}", f"fault {status}")
+        reply = Reply(status=status, body=reply.body, headers=headers)
+        self._faults += [reply] * times
+
+    def drop(self, *, times: int = 1) -> None:
+        """Carry the next calls out and break the link instead of answering."""
+        self._faults += [None] * times
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+    def answer(self, seen: Seen) -> Reply | None:
+        """Answer one call; ``None`` breaks the link."""
+        self.calls.append(seen)
+        fault = self._faults.pop(0) if self._faults else False
+        if isinstance(fault, Reply):
+            return fault
+        try:
+            reply = self._routed(seen)
+        except Refusal as refusal:
+            reply = refusal.reply
+        return None if fault is None else reply
+
+    def _routed(self, seen: Seen) -> Reply:
+        if seen.path in ("/", "/v1"):
+            versions = {"Minimum-Version": "1.0", "Maximum-Version": "1.10"}
+            headers = {f"X-OpenStack-Iotronic-API-{k}": v for k, v in versions.items()}
+            return Reply(body={"id": "v1"}, headers=headers)
+        given = seen.headers.get("X-Auth-Token")
+        if given != self.token and seen.headers.get("Authorization") != BASIC:
+            raise Refusal(401, "iot.identity.unauthenticated", "valid credentials are required")
+        for pattern, handler in ROUTES:
+            found = re.fullmatch(pattern, f"{seen.method} {seen.path}")
+            if found:
+                reply: Reply = getattr(self, handler)(seen, **found.groupdict())
+                return reply
+        raise Refusal(404, "iot.route.not_found", "no such route")
+
+    def find(self, collection: str, name: str) -> dict[str, Any]:
+        """Return a thing by name or uuid."""
+        for each in self.collections[collection].values():
+            if name in (each["name"], each["uuid"]):
+                return each
+        noun = collection.removesuffix("s")
+        raise Refusal(404, f"iot.{noun}.not_found", f"{noun} {name} could not be found")
+
+    def on_list(self, seen: Seen, noun: str) -> Reply:
+        """A collection, in pages."""
+        return self._paged(seen, noun, list(self.collections[noun].values()))
+
+    def on_create(self, seen: Seen, noun: str) -> Reply:
+        """A new thing."""
+        name = str(seen.body.get("name", "unnamed"))
+        if name in self.collections[noun]:
+            raise Refusal(409, f"iot.{noun.removesuffix('s')}.exists", f"{name} exists")
+        made = item(name, **{k: v for k, v in seen.body.items() if k not in ("name", "bundle")})
+        self.collections[noun][name] = made
+        once: dict[str, Any] = {}
+        if noun == "boards":
+            code = made.pop("code", None) or "A-FRESH-CODE"
+            made["status"] = "registered"
+            once = {"code": code, "enrol_url": "ws://127.0.0.1:8443/ws"}
+        if noun == "tokens":
+            once = {"secret": "shown-once"}
+        return Reply(status=201, body={**made, **once})
+
+    def on_show(self, seen: Seen, noun: str, name: str) -> Reply:
+        """One thing."""
+        return Reply(body=self.find(noun, name))
+
+    def on_update(self, seen: Seen, noun: str, name: str) -> Reply:
+        """A changed thing."""
+        found = self.find(noun, name)
+        found.update(seen.body)
+        return Reply(body=found)
+
+    def on_delete(self, seen: Seen, noun: str, name: str) -> Reply:
+        """A thing less."""
+        del self.collections[noun][self.find(noun, name)["name"]]
+        return Reply(status=204)
+
+    def on_code(self, seen: Seen, name: str) -> Reply:
+        """A new enrolment code."""
+        self.find("boards", name)
+        code = seen.body.get("code") or "ANOTHER-CODE"
+        body = {"code": code, "enrol_url": "ws://127.0.0.1:8443/ws", "expires_at": None}
+        return Reply(status=201, body=body)
+
+    def on_explain(self, seen: Seen, name: str) -> Reply:
+        """Why a board is not online."""
+        found = self.find("boards", name)
+        online = found["status"] == "online"
+        reason = {
+            "code": "never_enrolled",
+            "text": "no agent has enrolled yet",
+            "cure": "run 'lightning-agent enrol CODE URL' on the board",
+        }
+        body = {"online": {"value": online}, "converged": {"value": online}}
+        return Reply(body={**body, "reasons": [] if online else [reason]})
+
+    def on_board_action(self, seen: Seen, name: str) -> Reply:
+        """Ping and echo."""
+        self._online(name)
+        said = seen.body["parameters"].get("say", "host")
+        return self._ordered(seen, f"{said} @ {TIME}")
+
+    def on_injections(self, seen: Seen, name: str) -> Reply:
+        """What is injected."""
+        self.find("boards", name)
+        return Reply(body={"injections": list(self.injected.values())})
+
+    def on_inject(self, seen: Seen, name: str) -> Reply:
+        """One plugin more on the board."""
+        self._online(name)
+        found = self.find("plugins", seen.body["plugin"])
+        row = {"plugin": found["uuid"], "status": "injected", "onboot": seen.body["onboot"]}
+        self.injected[found["uuid"]] = {**row, "created_at": TIME, "updated_at": None}
+        return self._ordered(seen, "PluginInject result: INJECTED")
+
+    def on_plugin_action(self, seen: Seen, name: str, plugin: str) -> Reply:
+        """Call, start, stop, status, reboot, logs."""
+        self._online(name)
+        self._injection(plugin)
+        action = seen.body["action"]
+        if action == "PluginLogs":
+            line = {"time": TIME, "stream": "stdout", "text": "hello"}
+            return Reply(body={"lines": [line], "dropped": 0})
+        said = {"PluginStatus": "ALIVE", "PluginStart": "STARTED", "PluginStop": "STOPPED"}
+        return self._ordered(seen, said.get(action, self.said))
+
+    def on_remove(self, seen: Seen, name: str, plugin: str) -> Reply:
+        """One plugin less on the board."""
+        self._online(name)
+        del self.injected[self._injection(plugin)]
+        waits = not (seen.body or {}).get("wait", True)
+        return self._ordered(seen, "REMOVED") if waits else Reply(status=204)
+
+    def on_bundle(self, seen: Seen, name: str) -> Reply:
+        """A plugin's file."""
+        self.find("plugins", name)
+        return Reply(
+            raw=self.bundle, headers={"Content-Disposition": f'attachment; filename="{name}.py"'}
+        )
+
+    def on_requests(self, seen: Seen) -> Reply:
+        """All orders: one."""
+        return self._paged(seen, "requests", [self._request("succeeded")])
+
+    def on_request(self, seen: Seen, name: str) -> Reply:
+        """The order, one state further with each look."""
+        state = self.states[min(self._polls, len(self.states) - 1)]
+        self._polls += 1
+        return Reply(body=self._request(state))
+
+    def on_results(self, seen: Seen, name: str) -> Reply:
+        """The order's one result."""
+        good = self.states[-1] == "succeeded"
+        row = {
+            "board_uuid": self.find("boards", "kitchen")["uuid"],
+            "request_uuid": ORDER,
+            "result": "SUCCESS" if good else "ERROR",
+            "message": self.said if good else None,
+            "state": self.states[-1],
+            "cause": self.cause,
+        }
+        return self._paged(seen, "results", [row])
+
+    def on_audit(self, seen: Seen) -> Reply:
+        """The audit."""
+        backward = seen.query.get("sort_dir") == "desc"
+        return self._paged(seen, "audit", self.audit[::-1] if backward else self.audit)
+
+    def _request(self, state: str) -> dict[str, Any]:
+        made = {"uuid": ORDER, "action": "PluginCall", "state": state, "cause": self.cause}
+        status = "PENDING" if state in ("queued", "dispatched", "running") else "COMPLETED"
+        return {**made, "status": status, "created_at": TIME, "updated_at": None}
+
+    def _ordered(self, seen: Seen, said: Any) -> Reply:
+        if seen.body.get("wait", True):
+            text = said if isinstance(said, str) else json.dumps(said)
+            return Reply(body=text, headers={"X-IoT-Request": ORDER})
+        self.said, self._polls = said, 0
+        return Reply(status=202, body={"request": ORDER, "state": "queued", "links": []})
+
+    def _online(self, name: str) -> None:
+        found = self.find("boards", name)
+        if found["status"] != "online":
+            raise Refusal(400, "iot.board.offline", f"board {name} is {found['status']}")
+
+    def _injection(self, plugin: str) -> str:
+        found = str(self.find("plugins", plugin)["uuid"])
+        if found not in self.injected:
+            raise Refusal(404, "iot.injection.not_found", f"{plugin} is not injected")
+        return found
+
+    def _paged(self, seen: Seen, noun: str, rows: list[dict[str, Any]]) -> Reply:
+        key = "sequence" if noun == "audit" else "uuid"
+        marks = [str(row.get(key)) for row in rows]
+        marker = seen.query.get("marker")
+        begin = marks.index(marker) + 1 if marker else 0
+        length = min(self.page, int(seen.query.get("limit", "1000")))
+        body: dict[str, Any] = {noun: rows[begin : begin + length]}
+        if len(body[noun]) == length:
+            arguments = urlencode({"limit": length, "marker": marks[begin + length - 1]})
+            body["next"] = f"http://elsewhere.invalid{seen.path}?{arguments}"
+        return Reply(body=body)
+
+
+NAME = r"(?P<name>[^/]+)"
+NOUN = r"(?P<noun>boards|plugins|users|projects|tokens)"
+ROUTES = (
+    (rf"GET /v1/{NOUN}(/detail|/public)?", "on_list"),
+    (rf"POST /v1/{NOUN}", "on_create"),
+    (rf"GET /v1/boards/{NAME}/explain", "on_explain"),
+    (rf"POST /v1/boards/{NAME}/enrolment-code", "on_code"),
+    (rf"POST /v1/boards/{NAME}/action", "on_board_action"),
+    (rf"GET /v1/boards/{NAME}/plugins", "on_injections"),
+    (rf"PUT /v1/boards/{NAME}/plugins", "on_inject"),
+    (rf"POST /v1/boards/{NAME}/plugins/(?P<plugin>[^/]+)", "on_plugin_action"),
+    (rf"DELETE /v1/boards/{NAME}/plugins/(?P<plugin>[^/]+)", "on_remove"),
+    (rf"GET /v1/plugins/{NAME}/bundle", "on_bundle"),
+    ("GET /v1/requests", "on_requests"),
+    (rf"GET /v1/requests/{NAME}", "on_request"),
+    (rf"GET /v1/requests/{NAME}/results", "on_results"),
+    ("GET /v1/audit", "on_audit"),
+    (rf"GET /v1/{NOUN}/{NAME}", "on_show"),
+    (rf"PATCH /v1/{NOUN}/{NAME}", "on_update"),
+    (rf"DELETE /v1/{NOUN}/{NAME}", "on_delete"),
+)
+"""Pattern over method and path to the method that answers."""
