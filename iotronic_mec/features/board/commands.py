@@ -19,14 +19,15 @@ from iotronic_mec.features.board.model import (
     REGISTERED,
     Board,
     BoardExists,
+    BoardNotFound,
     InvalidAction,
     Location,
     Target,
 )
+from iotronic_mec.features.board.reports import BoardReports
 from iotronic_mec.features.enrolment_code import model as codes
 from iotronic_mec.features.enrolment_code import store as code_store
 from iotronic_mec.features.request import store as request_store
-from iotronic_mec.features.request.commands import RequestCommands
 from iotronic_mec.features.request.model import Operation, Order
 from iotronic_mec.operation import LOST, cause
 from iotronic_mec.rpc.expose import expose
@@ -37,18 +38,17 @@ CHANGEABLE = frozenset({"name", "type", "mobile", "extra", "labels", "location"}
 """What an update may change; the rest follows from what the board does."""
 
 
-class BoardCommands:
+class BoardCommands(BoardReports):
     """Boards and orders to them.
 
     :param parts: what commands are built from
     :param made: the commands of earlier features
     """
 
-    namespace = "board_command"
+    namespace = "board"
 
     def __init__(self, parts: Parts, made: Mapping[str, Any]) -> None:
-        self._parts = parts
-        self._requests: RequestCommands = made["request"]
+        super().__init__(parts, made)
 
     @expose
     def create(
@@ -105,7 +105,7 @@ class BoardCommands:
     def update(self, context: Context, *, board: str, values: dict[str, Any]) -> None:
         """Change some fields of a board.
 
-        :raises store.BoardNotFound: no such board in the project
+        :raises BoardNotFound: no such board in the project
         :raises BoardExists: the new name is taken
         """
         unknown = set(values) - CHANGEABLE
@@ -301,7 +301,7 @@ def exists(connection: Connection, uuid: str) -> bool:
     """Say whether a board of this uuid exists in any project."""
     try:
         store.find_target(connection, "", uuid, every=True)
-    except store.BoardNotFound:
+    except BoardNotFound:
         return False
     return True
 

@@ -52,9 +52,11 @@ def find_target(connection: Connection, project: str, ident: str, *, every: bool
         row = _BY_UUID.execute(connection, ident=ids.normal_uuid(ident)).first()
     else:
         row = _BY_NAME.execute(connection, ident=ident, project=project).first()
-    if row is None or (row[1] != project and not every):
+    if row is None or (row.project != project and not every):
         raise BoardNotFound(f"board {ident} could not be found")
-    return Target(uuid=row[0], project=row[1], name=row[2], status=row[3], agent=row[4])
+    return Target(
+        uuid=row.uuid, project=row.project, name=row.name, status=row.status, agent=row.agent
+    )
 
 
 def get_board(connection: Connection, project: str, ident: str, *, every: bool = False) -> Board:

@@ -8,7 +8,7 @@ Orders come from other features as :class:`~…model.Order`. Two ways:
 * ``accept``: store as queued, answer at once, send from a pool.
 
 Every operation ends: by its answer, by the board's journal, or by the expiry
-in :mod:`periodic`.
+in :meth:`RequestCommands.expire`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -27,12 +27,13 @@ from iotronic_mec.context import Context, system_context
 from iotronic_mec.feature import Parts
 from iotronic_mec.features.request import store
 from iotronic_mec.features.request.model import (
+    FAILURES,
     Operation,
-    OperationFailed,
-    OperationRejected,
-    OperationTimedOut,
     Order,
     Request,
+    ended_as,
+    overdue_end,
+    request_of,
 )
 from iotronic_mec.operation import (
     DISPATCHED,
@@ -60,13 +61,6 @@ GRACE = timedelta(seconds=60)
 that carried it out (it reports every 30 s), before it is ended here."""
 
 Before = Callable[[Connection], None]
-
-_FAILURES: dict[str, type[errors.Error]] = {
-    FAILED: OperationFailed,
-    TIMED_OUT: OperationTimedOut,
-    REJECTED: OperationRejected,
-    LOST: errors.BoardLost,
-}
 
 
 class RequestCommands:
@@ -147,7 +141,7 @@ class RequestCommands:
             known = store.find_operation(connection, call.operation)
         if known is not None:
             if known.board == board and known.state in OPEN:
-                self._end(context, _ended(known, answer, self._parts.clock.now()))
+                self._end(context, ended_as(known, answer, self._parts.clock.now()))
             return
         now = self._parts.clock.now()
         part = Operation(
@@ -163,10 +157,10 @@ class RequestCommands:
             created_at=now,
             deadline_at=now,
         )
-        ended = _ended(part, answer, now)
+        ended = ended_as(part, answer, now)
         if ended.state in OPEN:
             return
-        self._record_ended(context, _request_of(ended), ended)
+        self._record_ended(context, request_of(ended), ended)
 
     @expose
     def cancel(self, context: Context, uuid: str) -> None:
@@ -196,7 +190,7 @@ class RequestCommands:
         with self._parts.database.read() as connection:
             late = store.list_overdue(connection, before)
         for part in late:
-            state, told = _verdict(part)
+            state, told = overdue_end(part)
             LOG.warning("operation %s on board %s ends as %s", part.uuid, part.board, state)
             now = self._parts.clock.now()
             self._end(system_context(), replace(part, state=state, cause=told, finished_at=now))
@@ -224,7 +218,7 @@ class RequestCommands:
             created_at=now,
             deadline_at=now + timedelta(seconds=order.timeout_s),
         )
-        return _request_of(part), part
+        return request_of(part), part
 
     def _repeated(self, context: Context) -> Operation | None:
         """Return what the first request with this Idempotency-Key made."""
@@ -337,7 +331,7 @@ class RequestCommands:
             wire = self._parts.boards.call(
                 context, agent, part.board, part.procedure, message.to_wire(), timeout_s
             )
-            return _ended(part, OperationAnswer.from_wire(wire), now())
+            return ended_as(part, OperationAnswer.from_wire(wire), now())
         except (errors.BoardOffline, errors.RouterUnavailable) as error:
             if offline_raises:
                 raise
@@ -389,33 +383,5 @@ class RequestCommands:
         details = {"request": ended.request, "cause": told, "state": ended.state}
         code = str(told.get("code", ""))
         known = {error.code: error for error in (errors.BoardOffline, errors.RouterUnavailable)}
-        kind = known.get(code) or _FAILURES.get(ended.state, errors.BoardLost)
+        kind = known.get(code) or FAILURES.get(ended.state, errors.BoardLost)
         raise kind(str(told.get("message") or f"{ended.action}: {ended.state}"), details=details)
-
-
-def _request_of(part: Operation) -> Request:
-    return Request(
-        uuid=part.request,
-        project=part.project,
-        user=part.user,
-        board=part.board,
-        action=part.action,
-        state=part.state,
-        created_at=part.created_at,
-        deadline_at=part.deadline_at,
-    )
-
-
-def _verdict(part: Operation) -> tuple[str, dict[str, Any]]:
-    """Say how an overdue operation ends, and why."""
-    if part.state == QUEUED:
-        return TIMED_OUT, cause("not_sent", "it waited for its turn until its time was over")
-    return LOST, cause("no_report", "the board never said how it ended")
-
-
-def _ended(part: Operation, answer: OperationAnswer, now: datetime) -> Operation:
-    if answer.state == "running":
-        return replace(part, state=RUNNING)
-    return replace(
-        part, state=answer.state, message=answer.message, cause=answer.cause, finished_at=now
-    )

@@ -6,11 +6,13 @@ one board. Both move through the states of :mod:`iotronic_mec.operation`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from iotronic_mec.errors import Error, NotFound
+from iotronic_mec.errors import BoardLost, Error, NotFound
+from iotronic_mec.operation import FAILED, LOST, QUEUED, REJECTED, RUNNING, TIMED_OUT, cause
+from lightning_agent.protocol.messages import OperationAnswer
 
 
 class RequestNotFound(NotFound):
@@ -102,3 +104,42 @@ class Order:
     parameters: dict[str, Any] = field(default_factory=dict)
     timeout_s: float
     record_first: bool = False
+
+
+FAILURES: dict[str, type[Error]] = {
+    FAILED: OperationFailed,
+    TIMED_OUT: OperationTimedOut,
+    REJECTED: OperationRejected,
+    LOST: BoardLost,
+}
+"""What a caller who waits is told when an operation ends so."""
+
+
+def request_of(part: Operation) -> Request:
+    """Return the request of an operation that is its only one."""
+    return Request(
+        uuid=part.request,
+        project=part.project,
+        user=part.user,
+        board=part.board,
+        action=part.action,
+        state=part.state,
+        created_at=part.created_at,
+        deadline_at=part.deadline_at,
+    )
+
+
+def overdue_end(part: Operation) -> tuple[str, dict[str, Any]]:
+    """Say how an overdue operation ends, and why."""
+    if part.state == QUEUED:
+        return TIMED_OUT, cause("not_sent", "it waited for its turn until its time was over")
+    return LOST, cause("no_report", "the board never said how it ended")
+
+
+def ended_as(part: Operation, answer: OperationAnswer, now: datetime) -> Operation:
+    """Return the operation as the board's answer says."""
+    if answer.state == "running":
+        return replace(part, state=RUNNING)
+    return replace(
+        part, state=answer.state, message=answer.message, cause=answer.cause, finished_at=now
+    )

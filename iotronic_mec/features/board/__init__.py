@@ -1,0 +1,22 @@
+"""Boards: registration, enrolment, sessions, labels, places, actions."""
+
+from __future__ import annotations
+
+from iotronic_mec.feature import Feature, Periodic
+from iotronic_mec.features.board.api import ROUTES
+from iotronic_mec.features.board.commands import BoardCommands
+from iotronic_mec.features.board.policy import POLICIES
+
+FEATURE = Feature(
+    name="board",
+    routes=ROUTES,
+    policies=POLICIES,
+    commands=BoardCommands,
+    periodics=(
+        Periodic(
+            name="resume-queued",
+            every_s=30.0,
+            run=lambda parts, made: made["board"].resume(),
+        ),
+    ),
+)

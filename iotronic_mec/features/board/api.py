@@ -1,0 +1,290 @@
+"""Routes of boards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from iotronic_mec.api import links, paging
+from iotronic_mec.api.controller import Answer, Call
+from iotronic_mec.clock import iso
+from iotronic_mec.db import keyset
+from iotronic_mec.errors import BadRequest
+from iotronic_mec.feature import Route
+from iotronic_mec.features.board import store
+from iotronic_mec.features.board.model import Board
+from iotronic_mec.features.board.schema import (
+    AcceptedShape,
+    ActionBody,
+    BoardCreate,
+    BoardList,
+    BoardQuery,
+    BoardShape,
+    BoardUpdate,
+    CodeShape,
+    FieldsQuery,
+    NewCode,
+)
+from iotronic_mec.features.board.table import board as board_table
+
+DEFAULT_FIELDS = (
+    "uuid",
+    "name",
+    "code",
+    "status",
+    "session",
+    "type",
+    "fleet",
+    "lr_version",
+    "connectivity",
+    "agent",
+    "wstun_ip",
+    "links",
+)
+"""What a list shows. Source: spec/iotronic-api.md section 2.2."""
+
+FIELDS = tuple(name for name in BoardShape.model_fields if name != "enrol_url")
+SORTABLE = frozenset(
+    {"uuid", "name", "type", "status", "lr_version", "mobile", "created_at", "updated_at"}
+)
+
+
+def index(call: Call) -> dict[str, Any]:
+    """List boards, a default choice of fields each."""
+    return _list(call, DEFAULT_FIELDS)
+
+
+def detail(call: Call) -> dict[str, Any]:
+    """List boards, all fields each."""
+    return _list(call, FIELDS)
+
+
+def show(call: Call) -> dict[str, Any]:
+    """Show one board."""
+    fields = paging.wanted(call.query.fields, FIELDS)
+    return paging.pick(_present(call, _get(call)), fields)
+
+
+def create(call: Call) -> Answer:
+    """Register a board."""
+    given = call.body.model_dump(exclude={"fleet"})
+    made = call.ask("board", "create", **given)
+    body = _present(call, _get(call, made["uuid"]))
+    body |= {"code": made["code"], "enrol_url": call.settings.wamp_url}
+    return Answer(body=body, headers={"Location": links.location(call, "boards", made["uuid"])})
+
+
+def update(call: Call) -> dict[str, Any]:
+    """Change a board."""
+    given = call.body.model_dump(include=call.body.model_fields_set)
+    for field in ("name", "mobile"):
+        if field in given and given[field] is None:
+            raise BadRequest(f"{field}: must not be null", details={"field": field})
+    for field, empty in (("extra", {}), ("labels", {}), ("location", [])):
+        if field in given and given[field] is None:
+            given[field] = empty
+    found = _get(call)
+    call.ask("board", "update", board=found.uuid, values=given)
+    return _present(call, _get(call, found.uuid))
+
+
+def delete(call: Call) -> None:
+    """Delete a board."""
+    call.ask("board", "delete", board=call.path["board"])
+
+
+def new_code(call: Call) -> Answer:
+    """Give a board a new enrolment code."""
+    made = call.ask("board", "new_code", board=call.path["board"], code=call.body.code)
+    return Answer(
+        body={"uuid": made["uuid"], "code": made["code"], "enrol_url": call.settings.wamp_url},
+        headers={"Location": links.location(call, "boards", made["uuid"])},
+    )
+
+
+def action(call: Call) -> Answer:
+    """Have a board do an action."""
+    done = call.ask(
+        "board",
+        "action",
+        board=call.path["board"],
+        action=call.body.action,
+        parameters=call.body.parameters,
+        wait=call.body.wait,
+    )
+    return answered(call, done, wait=call.body.wait)
+
+
+def answered(call: Call, done: Mapping[str, Any], *, wait: bool) -> Answer:
+    """Return the answer to an order: its result, or where to find it."""
+    headers = {"X-IoT-Request": str(done["request"])}
+    if wait:
+        return Answer(body=done["message"], headers=headers)
+    where = links.location(call, "requests", done["request"])
+    body = {
+        "request": done["request"],
+        "state": done["state"],
+        "links": links.links(call, "requests", done["request"]),
+    }
+    return Answer(status=202, body=body, headers={**headers, "Location": where})
+
+
+def _get(call: Call, ident: str | None = None) -> Board:
+    with call.database.read() as connection:
+        return store.get_board(
+            connection,
+            call.context.project,
+            ident or call.path["board"],
+            every=call.context.is_admin,
+        )
+
+
+def _list(call: Call, default: tuple[str, ...]) -> dict[str, Any]:
+    page = paging.page(call, sortable=SORTABLE, fields=FIELDS)
+    query = call.query
+    project: str | None = call.context.project
+    if query.project is not None and query.project != project:
+        if not call.allows("iot:board:get_all"):
+            raise BadRequest(
+                "project: only administrators may name another", details={"field": "project"}
+            )
+        project = query.project
+    scoped = store.boards(project, query.status)
+    if query.label is not None:
+        scoped = store.with_labels(scoped, dict(_pair(term) for term in query.label.split(",")))
+    with call.database.read() as connection:
+        rows = keyset.fetch(connection, scoped, board_table, page)
+        boards = store.to_boards(connection, rows)
+    present = partial(_present, call)
+    if page.fields is not None:
+        return paging.collection(call, "boards", boards, page, present)
+    return paging.collection(
+        call, "boards", boards, page, lambda board: paging.pick(present(board), default)
+    )
+
+
+def _pair(term: str) -> tuple[str, str]:
+    key, _, value = term.partition("=")
+    return key, value
+
+
+def _present(call: Call, board: Board) -> dict[str, Any]:
+    """Return a board as JSON; IoTronic's names, then ours."""
+    return {
+        "uuid": board.uuid,
+        "name": board.name,
+        "code": None,
+        "status": board.status,
+        "session": board.session,
+        "type": board.type,
+        "fleet": board.fleet,
+        "lr_version": board.lr_version,
+        "connectivity": board.connectivity,
+        "agent": board.agent,
+        "wstun_ip": None,
+        "owner": board.owner,
+        "project": board.project,
+        "mobile": board.mobile,
+        "level": board.level,
+        "mac_addr": board.connectivity.get("mac") or board.connectivity.get("mac_addr"),
+        "capabilities": board.capabilities,
+        "location": [
+            {
+                "longitude": place.longitude,
+                "latitude": place.latitude,
+                "altitude": place.altitude,
+                "updated_at": iso(place.updated_at),
+            }
+            for place in board.location
+        ],
+        "labels": board.labels,
+        "extra": board.extra,
+        "config": board.config,
+        "status_at": iso(board.status_at),
+        "created_at": iso(board.created_at),
+        "updated_at": iso(board.updated_at),
+        "links": links.links(call, "boards", board.uuid),
+    }
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/v1/boards",
+        handler=index,
+        policy="iot:board:get",
+        summary="List boards",
+        query=BoardQuery,
+        answer=BoardList,
+    ),
+    Route(
+        method="GET",
+        path="/v1/boards/detail",
+        handler=detail,
+        policy="iot:board:get",
+        summary="List boards with all fields",
+        query=BoardQuery,
+        answer=BoardList,
+    ),
+    Route(
+        method="POST",
+        path="/v1/boards",
+        handler=create,
+        policy="iot:board:create",
+        summary="Register a board",
+        body=BoardCreate,
+        answer=BoardShape,
+        status=201,
+        errors=(409,),
+    ),
+    Route(
+        method="GET",
+        path="/v1/boards/{board}",
+        handler=show,
+        policy="iot:board:get",
+        summary="Show a board",
+        query=FieldsQuery,
+        answer=BoardShape,
+    ),
+    Route(
+        method="PATCH",
+        path="/v1/boards/{board}",
+        handler=update,
+        policy="iot:board:update",
+        summary="Change a board",
+        body=BoardUpdate,
+        answer=BoardShape,
+        errors=(409,),
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/boards/{board}",
+        handler=delete,
+        policy="iot:board:delete",
+        summary="Delete a board",
+        status=204,
+        errors=(409,),
+    ),
+    Route(
+        method="POST",
+        path="/v1/boards/{board}/enrolment-code",
+        handler=new_code,
+        policy="iot:board:enrolment_code",
+        summary="Give a board a new enrolment code",
+        body=NewCode,
+        answer=CodeShape,
+        status=201,
+        errors=(409,),
+    ),
+    Route(
+        method="POST",
+        path="/v1/boards/{board}/action",
+        handler=action,
+        policy="iot:board_action:post",
+        summary="Have a board do an action: DevicePing, DeviceEcho",
+        body=ActionBody,
+        errors=(409, 500, 504),
+        other_answers={202: AcceptedShape},
+    ),
+)

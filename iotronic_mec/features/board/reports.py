@@ -1,0 +1,298 @@
+"""What boards and wamp agents tell the conductor.
+
+Every method here is called by a wamp agent only: the context is the cloud's
+own. Which board speaks was established by the router, never by the message.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from iotronic_mec import errors
+from iotronic_mec.context import Context
+from iotronic_mec.feature import Parts
+from iotronic_mec.features.board import store
+from iotronic_mec.features.board.model import OFFLINE
+from iotronic_mec.features.enrolment_code import store as code_store
+from iotronic_mec.features.enrolment_code.model import may_repeat
+from iotronic_mec.features.request import store as request_store
+from iotronic_mec.features.request.commands import RequestCommands
+from iotronic_mec.operation import TERMINAL
+from iotronic_mec.rpc.expose import expose
+from lightning_agent.protocol import names
+from lightning_agent.protocol.messages import (
+    Join,
+    Joined,
+    OperationList,
+    OperationVerdict,
+    PluginDesired,
+    Report,
+    Results,
+)
+
+LOG = logging.getLogger(__name__)
+
+UNKNOWN_CODES_PER_S = 20
+"""Most look-ups of unknown codes answered in a second: 80 random bits need no
+more protection, chosen short codes do."""
+
+
+class CodeUnknown(errors.NotFound):
+    """No board has this enrolment code."""
+
+    code = "iot.code.unknown"
+
+
+class BoardReports:
+    """The board feature's methods for wamp agents.
+
+    :param parts: what commands are built from
+    :param made: the commands of earlier features
+    """
+
+    namespace = "board"
+
+    def __init__(self, parts: Parts, made: Mapping[str, Any]) -> None:
+        self._parts = parts
+        self._requests: RequestCommands = made["request"]
+        self._unknown: tuple[int, int] = (0, 0)
+
+    @expose
+    def wamp_agent_up(self, context: Context, *, agent: str, url: str) -> None:
+        """Note that a wamp agent has (re)connected and knows what it holds.
+
+        Boards it is said to hold and does not are offline.
+        """
+        _only_cloud(context)
+        LOG.info("wamp agent %s is up; boards join at %s", agent, url)
+        online = self._parts.boards.directory(context, agent, "online")["boards"]
+        with self._parts.database.read() as connection:
+            said = store.online_of_agent(connection, agent)
+        gone = [uuid for uuid in said if uuid not in online]
+        changes = [{"board": uuid, "online": False, "session": None} for uuid in gone]
+        changes += [
+            {"board": uuid, "online": True, "session": session}
+            for uuid, session in online.items()
+            if said.get(uuid) != str(session)
+        ]
+        if changes:
+            self.presence(context, agent=agent, changes=changes)
+
+    @expose
+    def directory(self, context: Context, *, after: str = "", limit: int = 2000) -> dict[str, Any]:
+        """Return a page of the enrolled boards: uuid, key, project, name."""
+        _only_cloud(context)
+        with self._parts.database.read() as connection:
+            boards = store.directory(connection, after, limit)
+        return {"boards": boards, "next": boards[-1]["uuid"] if len(boards) == limit else None}
+
+    @expose
+    def find_code(self, context: Context, *, digest: str) -> dict[str, Any]:
+        """Return the enrolment code with this keyed hash.
+
+        :raises CodeUnknown: there is none
+        :raises errors.Busy: too many unknown codes are being tried
+        """
+        _only_cloud(context)
+        with self._parts.database.read() as connection:
+            code = code_store.find(connection, digest)
+        if code is None:
+            self._count_unknown()
+            raise CodeUnknown()
+        now = self._parts.clock.now()
+        return {
+            "row": code.row,
+            "board": code.board,
+            "used": code.used,
+            "public_key": code.public_key,
+            "repeatable": code.public_key is not None and may_repeat(code, code.public_key, now),
+        }
+
+    @expose
+    def enrolled(
+        self,
+        context: Context,
+        *,
+        row: int,
+        public_key: str,
+        agent_version: str = "",
+        hostname: str = "",
+        peer: str = "",
+    ) -> dict[str, Any]:
+        """Accept a board's key for its one-time code.
+
+        :raises errors.CodeUnknownOrUsed: the code is unknown or used
+        """
+        _only_cloud(context)
+        now = self._parts.clock.now()
+
+        def change(connection: Connection) -> dict[str, Any]:
+            uuid = code_store.use(connection, row, public_key, now)
+            board = store.get_board(connection, "", uuid, every=True)
+            first = board.public_key != public_key
+            values: dict[str, Any] = {"public_key": public_key, "updated_at": now}
+            if first:
+                values |= {"status": OFFLINE, "session": None, "status_at": now}
+            store.update_board(connection, uuid, values)
+            details = {"agent_version": agent_version, "hostname": hostname[:64], "peer": peer}
+            self._parts.audit(connection, context, "board.enrol", "board", uuid, details=details)
+            found = {"board": uuid, "name": board.name, "project": board.project}
+            self._parts.emit(
+                connection, board.project, "board.enrolled", uuid, {**found, "key": public_key}
+            )
+            return found
+
+        return self._parts.database.write(change)
+
+    @expose
+    def presence(self, context: Context, *, agent: str, changes: list[dict[str, Any]]) -> None:
+        """Note which boards came and went, in the order it happened."""
+        _only_cloud(context)
+        now = self._parts.clock.now()
+
+        def change(connection: Connection) -> None:
+            projects = store.projects_of(connection, [entry["board"] for entry in changes])
+            for entry in changes:
+                uuid, online = entry["board"], bool(entry["online"])
+                moved = store.set_presence(
+                    connection,
+                    uuid,
+                    online=online,
+                    agent=agent,
+                    session=entry.get("session"),
+                    now=now,
+                )
+                if moved:
+                    topic = "board.online" if online else "board.offline"
+                    self._parts.emit(connection, projects[uuid], topic, uuid, {})
+
+        self._parts.database.write(change)
+
+    @expose
+    def joined(
+        self, context: Context, *, board: str, session: int, join: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Note what a board says of itself; answer what is desired there.
+
+        :raises BoardNotFound: it was deleted meanwhile
+        """
+        _only_cloud(context)
+        message = Join.from_wire(join)
+        now = self._parts.clock.now()
+
+        def change(connection: Connection) -> Joined:
+            known = store.get_board(connection, "", board, every=True)
+            store.update_board(
+                connection,
+                board,
+                {
+                    "lr_version": message.agent_version[:20],
+                    "level": message.level[:20],
+                    "connectivity": message.connectivity,
+                    "capabilities": message.capabilities,
+                    "updated_at": now,
+                },
+            )
+            desired = [
+                PluginDesired.from_wire(wire)
+                for hook in self._parts.on_join
+                for wire in hook(self._parts, connection, board, message)
+            ]
+            boards = store.count_enrolled(connection)
+            return Joined(
+                board=board,
+                name=known.name,
+                retry_window_s=max(1.0, boards / self._parts.settings.retry_boards_per_s),
+                heartbeat_s=self._parts.settings.heartbeat_s,
+                plugins=desired,
+            )
+
+        LOG.info("board %s joined with session %s", board, session)
+        return self._parts.database.write(change).to_wire()
+
+    @expose
+    def report(self, context: Context, *, board: str, report: dict[str, Any]) -> None:
+        """Note what changed on a board."""
+        _only_cloud(context)
+        message = Report.from_wire(report)
+
+        def change(connection: Connection) -> None:
+            values: dict[str, Any] = {}
+            if message.capabilities is not None:
+                values["capabilities"] = message.capabilities
+            if message.level is not None:
+                values["level"] = message.level[:20]
+            store.update_board(connection, board, values)
+            for hook in self._parts.on_report:
+                hook(self._parts, connection, board, message)
+
+        self._parts.database.write(change)
+
+    @expose
+    def operations(
+        self, context: Context, *, board: str, operations: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Say which of a board's operations are recorded as ended."""
+        _only_cloud(context)
+        asked = OperationList.from_wire(operations).operations
+        with self._parts.database.read() as connection:
+            states = request_store.known_states(connection, asked)
+        known = [uuid for uuid in asked if states.get(uuid) in TERMINAL]
+        wanted = [uuid for uuid in asked if states.get(uuid) not in TERMINAL]
+        return OperationVerdict(known=known, wanted=wanted).to_wire()
+
+    @expose
+    def results(self, context: Context, *, board: str, results: dict[str, Any]) -> dict[str, Any]:
+        """Record how operations ended that nobody recorded; answer which."""
+        _only_cloud(context)
+        records = Results.from_wire(results).records
+        with self._parts.database.read() as connection:
+            owner = store.find_target(connection, "", board, every=True).project
+        known = []
+        for record in records:
+            # an order of another project cannot have reached this board
+            if record.call.project == owner:
+                self._requests.record_reported(context, board, record.call, record.answer)
+            known.append(record.call.operation)
+        return OperationVerdict(known=known, wanted=[]).to_wire()
+
+    @expose
+    def refusals(self, context: Context, *, entries: list[dict[str, Any]]) -> None:
+        """Put refused logins and calls into the audit, counted by reason."""
+        _only_cloud(context)
+
+        def change(connection: Connection) -> None:
+            for entry in entries:
+                authid = str(entry.get("authid", ""))
+                known = names.UUID.fullmatch(authid) is not None
+                self._parts.audit(
+                    connection,
+                    context,
+                    "wamp.refused",
+                    "board" if known else "authid",
+                    authid[:64],
+                    outcome="refused",
+                    reason=str(entry.get("reason", ""))[:64],
+                    details={
+                        "count": int(entry.get("count", 1)),
+                        "peer": str(entry.get("peer", ""))[:64],
+                    },
+                )
+
+        self._parts.database.write(change)
+
+    def _count_unknown(self) -> None:
+        second = int(self._parts.clock.monotonic())
+        at, count = self._unknown
+        self._unknown = (second, count + 1 if at == second else 1)
+        if self._unknown[1] > UNKNOWN_CODES_PER_S:
+            raise errors.Busy("too many unknown enrolment codes; try again later")
+
+
+def _only_cloud(context: Context) -> None:
+    if not context.system:
+        raise errors.Forbidden("only the cloud's own processes may report")

@@ -1,0 +1,26 @@
+"""Injections: one plugin on one board, as wanted and as it is."""
+
+from __future__ import annotations
+
+from iotronic_mec.feature import Feature
+from iotronic_mec.features.injection import reports, store
+from iotronic_mec.features.injection.api import ROUTES
+from iotronic_mec.features.injection.commands import InjectionCommands
+from iotronic_mec.features.injection.policy import POLICIES
+
+FEATURE = Feature(
+    name="injection",
+    routes=ROUTES,
+    policies=POLICIES,
+    commands=InjectionCommands,
+    on_finished={
+        "PluginInject": reports.inject_finished,
+        "PluginStart": reports.run_finished,
+        "PluginStop": reports.run_finished,
+        "PluginReboot": reports.run_finished,
+    },
+    transient={"PluginInject": reports.inject_parameters},
+    may_delete={"plugin": store.refuse_injected},
+    on_join=reports.joined,
+    on_report=reports.reported,
+)

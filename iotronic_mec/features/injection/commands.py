@@ -1,0 +1,269 @@
+"""Rules on plugins on boards: inject, call, start, stop, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from iotronic_mec import errors
+from iotronic_mec.context import Context
+from iotronic_mec.feature import Parts
+from iotronic_mec.features.blob import store as blob_store
+from iotronic_mec.features.board import store as board_store
+from iotronic_mec.features.board.commands import check_online, outcome
+from iotronic_mec.features.board.model import Target
+from iotronic_mec.features.injection import store
+from iotronic_mec.features.injection.model import (
+    ACTIONS,
+    INJECT,
+    PENDING,
+    REMOVE,
+    Injection,
+    InvalidPluginAction,
+    NotCallable,
+    OnlyCallable,
+)
+from iotronic_mec.features.plugin import store as plugin_store
+from iotronic_mec.features.plugin.model import Plugin, check_parameters
+from iotronic_mec.features.request.commands import RequestCommands
+from iotronic_mec.features.request.model import Order
+from iotronic_mec.rpc.expose import expose
+
+MAX_DELAY_S = 3600.0
+"""Longest delay of a PluginStop, seconds."""
+
+MAX_LINES = 1000
+"""Most log lines in one answer."""
+
+_NEEDS_PARAMETERS = frozenset({"PluginCall", "PluginStart", "PluginReboot"})
+_CHANGES_BOARD = frozenset({"PluginStart", "PluginStop", "PluginReboot"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A plugin and the board it is meant for."""
+
+    board: Target
+    plugin: Plugin
+
+
+class InjectionCommands:
+    """Plugins on boards.
+
+    :param parts: what commands are built from
+    :param made: the commands of earlier features
+    """
+
+    namespace = "injection"
+
+    def __init__(self, parts: Parts, made: Mapping[str, Any]) -> None:
+        self._parts = parts
+        self._requests: RequestCommands = made["request"]
+
+    @expose
+    def inject(
+        self, context: Context, *, board: str, plugin: str, onboot: bool = False, wait: bool = True
+    ) -> dict[str, Any]:
+        """Bring a plugin onto a board, or its present bundle once more.
+
+        Blocks up to the board call's time limit unless ``wait`` is false.
+
+        :returns: ``{"request", "operation", "state", "message"}``
+        :raises errors.BoardOffline: the board has no session
+        """
+        place = self._place(context, board, plugin)
+        check_online(place.board)
+        now = self._parts.clock.now()
+        wanted = Injection(
+            board=place.board.uuid,
+            plugin=place.plugin.uuid,
+            status=PENDING,
+            onboot=onboot,
+            digest=place.plugin.digest,
+            size=place.plugin.size,
+            created_at=now,
+        )
+
+        def before(connection: Connection) -> None:
+            target = use_target(wanted.board, wanted.plugin)
+            project = place.plugin.project
+            blob_store.unuse(connection, project, "injection", target, now=now)
+            blob_store.use(
+                connection,
+                project,
+                wanted.digest,
+                wanted.size,
+                "injection",
+                target,
+                now=now,
+            )
+            store.put(connection, wanted)
+
+        order = self._order(context, place, INJECT, "plugin.inject", record_first=True)
+        run = self._requests.run if wait else self._requests.accept
+        return outcome(run(context, order, before))
+
+    @expose
+    def action(
+        self,
+        context: Context,
+        *,
+        board: str,
+        plugin: str,
+        action: str,
+        parameters: dict[str, Any] | None = None,
+        wait: bool = True,
+    ) -> dict[str, Any]:
+        """Call, start, stop, restart, ask or read the logs of an injected plugin.
+
+        Blocks up to the board call's time limit unless ``wait`` is false.
+
+        :raises InvalidPluginAction: there is no such action
+        :raises InjectionNotFound: the plugin is not injected there
+        :raises NotCallable: PluginCall of a plugin that is started and stopped
+        :raises OnlyCallable: PluginStart of a plugin that is called
+        """
+        procedure = ACTIONS.get(action)
+        if procedure is None:
+            raise InvalidPluginAction(
+                f"action: {action[:40]!r} is not known; known are {', '.join(sorted(ACTIONS))}",
+                details={"field": "action", "known": sorted(ACTIONS)},
+            )
+        place = self._place(context, board, plugin)
+        with self._parts.database.read() as connection:
+            store.check_injected(connection, place.board.uuid, place.plugin.uuid)
+        _check_callable(action, place.plugin)
+        given = _parameters(action, place.plugin, parameters or {})
+        check_online(place.board)
+        changes = action in _CHANGES_BOARD
+        order = self._order(context, place, action, procedure, given, record_first=changes)
+        before = self._desire(action, place, given) if changes else None
+        run = self._requests.run if wait else self._requests.accept
+        return outcome(run(context, order, before))
+
+    @expose
+    def remove(
+        self, context: Context, *, board: str, plugin: str, wait: bool = True
+    ) -> dict[str, Any]:
+        """Take a plugin off a board; a running one is stopped.
+
+        :raises InjectionNotFound: it is not injected there
+        :raises errors.BoardOffline: the board has no session
+        """
+        place = self._place(context, board, plugin)
+        with self._parts.database.read() as connection:
+            store.get_injection(connection, place.board.uuid, place.plugin.uuid)
+        check_online(place.board)
+        now = self._parts.clock.now()
+
+        def before(connection: Connection) -> None:
+            # from now on the board is to be without it, whatever the answer
+            store.remove(connection, place.board.uuid, place.plugin.uuid)
+            target = use_target(place.board.uuid, place.plugin.uuid)
+            blob_store.unuse(connection, place.plugin.project, "injection", target, now=now)
+
+        order = self._order(context, place, REMOVE, "plugin.remove", record_first=True)
+        run = self._requests.run if wait else self._requests.accept
+        return outcome(run(context, order, before))
+
+    def _place(self, context: Context, board: str, plugin: str) -> _Place:
+        with self._parts.database.read() as connection:
+            target = board_store.find_target(
+                connection, context.project, board, every=context.is_admin
+            )
+            found = plugin_store.get_plugin(
+                connection, context.project, plugin, every_project=context.is_admin
+            )
+        return _Place(board=target, plugin=found)
+
+    def _order(
+        self,
+        context: Context,
+        place: _Place,
+        action: str,
+        procedure: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        record_first: bool,
+    ) -> Order:
+        limit = self._parts.settings.board_call_timeout_s
+        return Order(
+            board=place.board.uuid,
+            agent=place.board.agent,
+            board_project=place.board.project,
+            action=action,
+            procedure=procedure,
+            parameters={"plugin": place.plugin.uuid, **(parameters or {})},
+            timeout_s=min(limit, context.remaining_s()),
+            record_first=record_first,
+        )
+
+    def _desire(self, action: str, place: _Place, given: Mapping[str, Any]) -> Any:
+        """Return what notes, with the order, whether the plugin should run."""
+        running = action != "PluginStop"
+        values: dict[str, Any] = {"running": running}
+        if running and given.get("parameters") is not None:
+            values["parameters"] = given["parameters"]
+
+        def before(connection: Connection) -> None:
+            store.change(connection, place.board.uuid, place.plugin.uuid, values)
+
+        return before
+
+
+def use_target(board: str, plugin: str) -> str:
+    """Return how an injection is called where blobs note who uses them."""
+    return f"{board}/{plugin}"
+
+
+def _check_callable(action: str, plugin: Plugin) -> None:
+    if action == "PluginCall" and not plugin.callable:
+        raise NotCallable(
+            f"plugin {plugin.name} is not callable: use PluginStart, or make it callable"
+        )
+    if action in ("PluginStart", "PluginReboot", "PluginStop") and plugin.callable:
+        raise OnlyCallable(f"plugin {plugin.name} is callable: use PluginCall")
+
+
+def _parameters(action: str, plugin: Plugin, given: dict[str, Any]) -> dict[str, Any]:
+    """Return what the board gets beside the plugin's uuid.
+
+    :raises errors.BadRequest: names the parameter and the rule
+    """
+    if action in _NEEDS_PARAMETERS:
+        if action == "PluginReboot" and not given:
+            return {"parameters": None}
+        return {"parameters": check_parameters(plugin, given)}
+    if action == "PluginStop":
+        return {"delay_s": _number(given, "delay", 0.0, MAX_DELAY_S)}
+    if action == "PluginLogs":
+        return {"lines": int(_number(given, "lines", 200, MAX_LINES))}
+    _refuse_unknown(given, set())
+    return {}
+
+
+def _number(given: dict[str, Any], name: str, default: float, most: float) -> float:
+    _refuse_unknown(given, {name})
+    value = given.get(name, default)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number <= most:
+        raise errors.BadRequest(
+            f"parameters.{name}: a number from 0 to {most:g} is expected",
+            details={"field": f"parameters.{name}"},
+        )
+    return number
+
+
+def _refuse_unknown(given: dict[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise errors.BadRequest(
+            f"parameters.{unknown[0]}: this action has no such parameter",
+            details={"field": f"parameters.{unknown[0]}"},
+        )

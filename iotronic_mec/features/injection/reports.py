@@ -1,0 +1,150 @@
+"""What boards say of their plugins, and what they are told to hold.
+
+Hooks of the request and board features; each runs in their transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from iotronic_mec import blob_token
+from iotronic_mec.feature import Parts
+from iotronic_mec.features.injection import store
+from iotronic_mec.features.injection.model import (
+    FAILED,
+    INJECTED,
+    PENDING,
+    UPDATED,
+    Injection,
+)
+from iotronic_mec.features.plugin import store as plugin_store
+from iotronic_mec.features.plugin.model import Plugin
+from iotronic_mec.features.request.model import Operation
+from iotronic_mec.operation import SUCCEEDED
+from lightning_agent.protocol.messages import Join, PluginActual, PluginDesired, Report
+
+TOKEN_LIFE = timedelta(hours=1)
+"""How long a board may fetch a bundle with the token it was given."""
+
+REFUSALS = frozenset({"rejected", "failed"})
+"""Ends of an injection that say the board cannot take it."""
+
+
+def desired(parts: Parts, wanted: Injection, plugin: Plugin) -> dict[str, Any]:
+    """Return what a board is told of one injection."""
+    expiry = int((parts.clock.now() + TOKEN_LIFE).timestamp())
+    return PluginDesired(
+        plugin=wanted.plugin,
+        name=plugin.name,
+        digest=wanted.digest,
+        size=wanted.size,
+        format=plugin.format,
+        callable=plugin.callable,
+        onboot=wanted.onboot,
+        url=f"{parts.settings.content_url}/blobs/{wanted.digest}",
+        token=blob_token.make(parts.secret, wanted.digest, wanted.board, expiry),
+        running=wanted.running,
+        parameters=wanted.parameters,
+    ).to_wire()
+
+
+def inject_parameters(parts: Parts, connection: Connection, part: Operation) -> dict[str, Any]:
+    """Return the parameters of PluginInject that are not stored: the token."""
+    plugin_uuid = str(part.parameters["plugin"])
+    wanted = store.get_injection(connection, part.board, plugin_uuid)
+    plugin = plugin_store.find_plugin(connection, plugin_uuid)
+    if plugin is None:
+        return {}
+    return {"desired": desired(parts, wanted, plugin)}
+
+
+def joined(parts: Parts, connection: Connection, board: str, join: Join) -> list[dict[str, Any]]:
+    """Note what a board holds and return what it is to hold."""
+    _note(parts, connection, board, join.plugins, whole=True)
+    wanted = store.list_of_board(connection, board)
+    plugins = {
+        plugin.uuid: plugin
+        for plugin in plugin_store.list_plugins(connection, [row.plugin for row in wanted])
+    }
+    return [desired(parts, row, plugins[row.plugin]) for row in wanted if row.plugin in plugins]
+
+
+def reported(parts: Parts, connection: Connection, board: str, report: Report) -> None:
+    """Note which plugins of a board changed."""
+    _note(parts, connection, board, report.plugins, whole=False)
+
+
+def inject_finished(parts: Parts, connection: Connection, part: Operation) -> None:
+    """Note how an injection ended.
+
+    When the answer was lost or late the wish stays and the next join settles
+    it; when the board refused, the row says why.
+    """
+    plugin_uuid = str(part.parameters.get("plugin", ""))
+    wanted = store.find_injection(connection, part.board, plugin_uuid)
+    if wanted is None:
+        return
+    if part.state == SUCCEEDED:
+        _confirm(parts, connection, wanted)
+    elif part.state in REFUSALS:
+        if wanted.times == 0 and wanted.actual is None:
+            store.remove(connection, part.board, plugin_uuid)
+        else:
+            values = {"status": FAILED, "cause": part.cause, "updated_at": parts.clock.now()}
+            store.change(connection, part.board, plugin_uuid, values)
+
+
+def run_finished(parts: Parts, connection: Connection, part: Operation) -> None:
+    """Note whether a plugin runs after a start, stop or restart.
+
+    A start the board refused is no longer wanted.
+    """
+    plugin_uuid = str(part.parameters.get("plugin", ""))
+    values: dict[str, Any] = {"updated_at": parts.clock.now()}
+    if part.state == SUCCEEDED and part.action == "PluginStop":
+        values |= {"pid": None, "started_at": None}
+    elif part.state in REFUSALS and part.action != "PluginStop":
+        if (part.cause or {}).get("code") == "already_running":
+            return
+        values |= {"running": False}
+    store.change(connection, part.board, plugin_uuid, values)
+
+
+def _confirm(parts: Parts, connection: Connection, wanted: Injection) -> None:
+    values = {
+        "status": UPDATED if wanted.times else INJECTED,
+        "times": wanted.times + 1,
+        "actual": wanted.digest,
+        "cause": None,
+        "updated_at": parts.clock.now(),
+    }
+    store.change(connection, wanted.board, wanted.plugin, values)
+
+
+def _note(
+    parts: Parts, connection: Connection, board: str, actual: list[PluginActual], *, whole: bool
+) -> None:
+    held = {entry.plugin: entry for entry in actual}
+    for wanted in store.list_of_board(connection, board):
+        entry = held.get(wanted.plugin)
+        if entry is None:
+            if whole and (wanted.actual is not None or wanted.pid is not None):
+                gone = {"actual": None, "pid": None, "started_at": None, "status": PENDING}
+                store.change(connection, board, wanted.plugin, gone)
+            continue
+        if entry.digest == wanted.digest and wanted.status in (PENDING, FAILED):
+            _confirm(parts, connection, wanted)
+        cause = None if entry.cause is None else {"code": "exited", "message": entry.cause}
+        values: dict[str, Any] = {
+            "actual": entry.digest,
+            "pid": entry.pid,
+            "started_at": entry.started_at,
+            "cause": cause,
+        }
+        if entry.pid is None and entry.cause is not None:
+            # it ended by itself: it is not to be started again at the next join
+            values["running"] = False
+        store.change(connection, board, wanted.plugin, values)

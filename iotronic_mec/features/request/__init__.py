@@ -1,0 +1,22 @@
+"""Requests: orders to boards, and how each ended."""
+
+from __future__ import annotations
+
+from iotronic_mec.feature import Feature, Periodic
+from iotronic_mec.features.request.api import ROUTES
+from iotronic_mec.features.request.commands import RequestCommands
+from iotronic_mec.features.request.policy import POLICIES
+
+FEATURE = Feature(
+    name="request",
+    routes=ROUTES,
+    policies=POLICIES,
+    commands=RequestCommands,
+    periodics=(
+        Periodic(
+            name="expire-operations",
+            every_s=5.0,
+            run=lambda parts, made: made["request"].expire(),
+        ),
+    ),
+)

@@ -1,0 +1,142 @@
+"""Routes of requests and their results."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from iotronic_mec.api import links, paging
+from iotronic_mec.api.controller import Call
+from iotronic_mec.clock import iso
+from iotronic_mec.db import keyset
+from iotronic_mec.feature import Route
+from iotronic_mec.features.request import store
+from iotronic_mec.features.request.model import Operation, Request
+from iotronic_mec.features.request.schema import (
+    RequestList,
+    RequestQuery,
+    RequestShape,
+    ResultList,
+)
+from iotronic_mec.features.request.table import request as request_table
+from iotronic_mec.operation import upstream_result, upstream_status
+
+FIELDS = tuple(RequestShape.model_fields)
+SORTABLE = frozenset({"uuid", "action", "state", "created_at", "updated_at"})
+
+
+def index(call: Call) -> dict[str, Any]:
+    """List the requests of the project."""
+    page = paging.page(call, sortable=SORTABLE, fields=FIELDS)
+    scoped = store.requests(call.context.project)
+    if call.query.state is not None:
+        scoped = scoped.where(request_table.c.state == call.query.state)
+    with call.database.read() as connection:
+        rows = keyset.fetch(connection, scoped, request_table, page)
+    found = [store.to_request(row) for row in rows]
+    return paging.collection(call, "requests", found, page, partial(_present, call))
+
+
+def show(call: Call) -> dict[str, Any]:
+    """Show one request."""
+    with call.database.read() as connection:
+        return _present(call, store.get_request(connection, _project(call), call.path["request"]))
+
+
+def cancel(call: Call) -> None:
+    """Cancel a request that has not been sent."""
+    call.ask("request", "cancel", uuid=call.path["request"])
+
+
+def results(call: Call) -> dict[str, Any]:
+    """List the results of one request."""
+    with call.database.read() as connection:
+        found = store.get_request(connection, _project(call), call.path["request"])
+        parts = store.list_results(connection, found.uuid)
+    return {"results": [_present_result(part) for part in parts]}
+
+
+def _project(call: Call) -> str | None:
+    return None if call.context.is_admin else call.context.project
+
+
+def _present(call: Call, request: Request) -> dict[str, Any]:
+    return {
+        "uuid": request.uuid,
+        "destination_uuid": request.board,
+        "main_request_uuid": request.main_request,
+        "pending_requests": request.pending,
+        "status": upstream_status(request.state),
+        "project": request.project,
+        "type": request.kind,
+        "action": request.action,
+        "state": request.state,
+        "cause": request.cause,
+        "user": request.user,
+        "created_at": iso(request.created_at),
+        "updated_at": iso(request.updated_at),
+        "deadline_at": iso(request.deadline_at),
+        "links": links.links(call, "requests", request.uuid),
+    }
+
+
+def _present_result(part: Operation) -> dict[str, Any]:
+    told = (part.cause or {}).get("message", "")
+    return {
+        "uuid": part.uuid,
+        "board_uuid": part.board,
+        "request_uuid": part.request,
+        "result": upstream_result(part.state),
+        "message": told if part.message is None else part.message,
+        "state": part.state,
+        "cause": part.cause,
+        "created_at": iso(part.created_at),
+        "updated_at": iso(part.finished_at),
+    }
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/v1/requests",
+        handler=index,
+        policy="iot:request:get",
+        summary="List requests",
+        query=RequestQuery,
+        answer=RequestList,
+    ),
+    Route(
+        method="GET",
+        path="/v1/requests/detail",
+        handler=index,
+        policy="iot:request:get",
+        summary="List requests; the same as without detail",
+        query=RequestQuery,
+        answer=RequestList,
+    ),
+    Route(
+        method="GET",
+        path="/v1/requests/{request}",
+        handler=show,
+        policy="iot:request:get_one",
+        summary="Show a request",
+        answer=RequestShape,
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/requests/{request}",
+        handler=cancel,
+        policy="iot:request:cancel",
+        summary="Cancel a request that has not been sent",
+        status=204,
+        errors=(409,),
+    ),
+    Route(
+        method="GET",
+        path="/v1/requests/{request}/results",
+        handler=results,
+        policy="iot:result:get",
+        summary="List the results of a request",
+        answer=ResultList,
+    ),
+)
