@@ -16,7 +16,7 @@ import re
 _TOKEN = re.compile(r"([0-9a-f-]{36})\.([0-9]{1,12})\.([0-9a-f]{64})", re.ASCII)
 
 
-def board_token(secret: bytes, digest: str, board: str, expires_s: int) -> str:
+def make(secret: bytes, digest: str, board: str, expires_s: int) -> str:
     """Make the token.
 
     :param secret: the cloud's secret
@@ -27,7 +27,7 @@ def board_token(secret: bytes, digest: str, board: str, expires_s: int) -> str:
     return f"{board}.{expires_s}.{_mac(secret, digest, board, str(expires_s))}"
 
 
-def check_board_token(secret: bytes, digest: str, token: str, now_s: float) -> str | None:
+def check(secret: bytes, digest: str, token: str, now_s: float) -> str | None:
     """Return the board a token was made for; ``None`` when it opens nothing.
 
     Compares in constant time. Any thread.

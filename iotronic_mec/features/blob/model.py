@@ -11,22 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from iotronic_mec.blob_token import board_token, check_board_token
 from iotronic_mec.errors import Conflict, Error, NotFound
-
-__all__ = [
-    "KEEP_RESERVED",
-    "KEEP_UNUSED",
-    "Blob",
-    "BlobMissing",
-    "BlobNotFound",
-    "QuotaExceeded",
-    "Reservation",
-    "ReservationGone",
-    "Usage",
-    "board_token",
-    "check_board_token",
-]
 
 KEEP_UNUSED = timedelta(hours=1)
 """How long a blob nothing uses is kept. Chosen here: longer than a slow

@@ -73,11 +73,6 @@ def find_blob(connection: Connection, project: str, digest: str) -> Blob | None:
     return None if row is None else _blob(row)
 
 
-def is_held(connection: Connection, digest: str) -> bool:
-    """Say whether any project holds the blob."""
-    return connection.execute(select(blob.c.id).where(blob.c.digest == digest)).first() is not None
-
-
 def list_held(connection: Connection, digests: list[str]) -> set[str]:
     """Return those of the digests that some project holds."""
     rows = connection.execute(select(blob.c.digest).where(blob.c.digest.in_(digests)).distinct())
@@ -125,10 +120,13 @@ def expire_reservations(connection: Connection, before: datetime) -> int:
     ).rowcount
 
 
-def drop_unused(connection: Connection, before: datetime, limit: int = 500) -> list[str]:
+def drop_unused(
+    connection: Connection, before: datetime, limit: int = 500
+) -> tuple[list[str], bool]:
     """Delete the rows of blobs unused since before a moment.
 
-    :returns: digests that no project holds any more
+    :returns: digests that no project holds any more, and whether there may be
+        further rows to delete
     """
     rows = connection.execute(
         select(blob.c.id, blob.c.digest)
@@ -137,11 +135,11 @@ def drop_unused(connection: Connection, before: datetime, limit: int = 500) -> l
         .limit(limit)
     ).all()
     if not rows:
-        return []
+        return [], False
     connection.execute(delete(blob).where(blob.c.id.in_([row.id for row in rows])))
     digests = sorted({row.digest for row in rows})
     held = list_held(connection, digests)
-    return [digest for digest in digests if digest not in held]
+    return [digest for digest in digests if digest not in held], len(rows) == limit
 
 
 def _hold(connection: Connection, project: str, digest: str, size: int, now: datetime) -> Any:

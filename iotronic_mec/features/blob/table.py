@@ -28,11 +28,12 @@ blob_use = Table(
     key_column(),
     Column("blob_id", Key, ForeignKey("blob.id"), nullable=False),
     Column("kind", String(40), nullable=False),
-    Column("target", String(36), nullable=False),
+    Column("target", String(80), nullable=False),
     UniqueConstraint("blob_id", "kind", "target"),
     Index(None, "kind", "target"),
 )
-"""``kind`` and ``target`` are a noun and a uuid; no foreign key, any feature uses blobs."""
+"""``kind`` and ``target`` say what uses it: a noun and one uuid or two; no
+foreign key, since any feature uses blobs."""
 
 blob_reservation = Table(
     "blob_reservation",
