@@ -1,0 +1,1 @@
+"""Camera sources behind one interface, and the process that owns a camera."""

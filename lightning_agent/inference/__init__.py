@@ -1,0 +1,1 @@
+"""Inference engines behind one interface; used inside the sandbox only."""

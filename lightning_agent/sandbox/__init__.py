@@ -1,0 +1,1 @@
+"""The sandbox: what confines tenants' code, and what runs inside it."""

@@ -1,0 +1,220 @@
+"""Build a sandbox with bubblewrap and start a command in it.
+
+First level (``basic``): own user, pid, network, ipc, uts and, where there is one, cgroup
+namespace; no network; a read-only view made of :mod:`lightning_agent.sandbox.profile`; no
+capability; a cleared environment; no controlling terminal; death with the supervisor.  There is no
+system-call filter yet.  Resource limits are set by the inner side before it reads tenant code.
+
+Where the supervisor is root, an outer bubblewrap first builds the same view, in which ``setpriv``
+becomes an unprivileged uid of the owner; the inner one is then the same sandbox as for an ordinary
+user.  (The outer view is needed because that uid may not pass the folders above the interpreter.)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePosixPath
+
+from lightning_agent.sandbox.profile import (
+    WORK_PATH,
+    Bind,
+    Interpreter,
+    Link,
+    Profile,
+)
+
+FIRST_UID = 61184
+"""First uid given to tenants' code where the supervisor is root.  Source: systemd.exec, dynamic
+service users (61184..65519), which no package and no person has."""
+
+UID_COUNT = 65519 - FIRST_UID + 1
+"""How many such uids there are."""
+
+_INNER_UID = "65534"
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "HOME": WORK_PATH,
+    "TMPDIR": "/tmp",
+    "LANG": "C.UTF-8",
+    "LIGHTNING_SANDBOX": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+class Mode(Enum):
+    """How a sandbox is entered."""
+
+    SEPARATE_UID = "separate-uid"
+    """The supervisor is root; tenants' code runs as a uid of its own."""
+
+    SAME_UID = "same-uid"
+    """Tenants' code has the supervisor's uid; separation rests on namespaces alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launcher:
+    """Starts commands in sandboxes.
+
+    :param bwrap: path of the bubblewrap program
+    :param setpriv: path of the setpriv program; ``None`` where :attr:`mode` is ``SAME_UID``
+    :param disable_userns: forbid further user namespaces inside; needs bubblewrap 0.8 or newer
+    """
+
+    bwrap: str
+    setpriv: str | None
+    interpreter: Interpreter
+    mode: Mode
+    disable_userns: bool = True
+
+    def start(
+        self,
+        profile: Profile,
+        arguments: Sequence[str],
+        *,
+        descriptors: Sequence[int] = (),
+        stdout: int = subprocess.DEVNULL,
+        stderr: int = subprocess.DEVNULL,
+    ) -> subprocess.Popen[bytes]:
+        """Start the sandbox's interpreter with ``arguments``; the caller kills and reaps it.
+
+        The returned process is bubblewrap, a child of the caller: when it dies, the kernel kills
+        everything inside, and when the thread that called this dies, so does it.  Call it from a
+        thread that lives as long as the sandbox may.
+
+        :param descriptors: descriptors to pass on, under the same numbers
+        :raises OSError: the program cannot be started
+        """
+        command = [*_isolated(self.interpreter.executable), *arguments]
+        files = [_arguments_file(self._inner(profile))]
+        wrapped = [self.bwrap, "--args", str(files[0]), "--", *command]
+        if self.mode is Mode.SEPARATE_UID and self.setpriv is not None:
+            files.append(_arguments_file(self._outer(profile)))
+            become = _become(self.setpriv, uid_of(profile.owner))
+            wrapped = [self.bwrap, "--args", str(files[1]), "--", *become, *wrapped]
+        try:
+            return subprocess.Popen(
+                wrapped,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=(*files, *descriptors),
+                cwd="/",
+                env={},
+            )
+        finally:
+            for descriptor in files:
+                os.close(descriptor)
+
+    def _inner(self, profile: Profile) -> list[str]:
+        binds = [*self.interpreter.binds, *profile.binds]
+        if self.mode is Mode.SEPARATE_UID:
+            binds = [Bind(source=bind.target, target=bind.target) for bind in binds]
+        return [
+            *_namespaces(self.disable_userns),
+            *_environment(),
+            *_view(binds, self.interpreter.links),
+            *_writable(profile),
+            *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORK_PATH),
+        ]
+
+    def _outer(self, profile: Profile) -> list[str]:
+        programs = [self.bwrap, self.setpriv or ""]
+        binds = [
+            *self.interpreter.binds,
+            *profile.binds,
+            *(Bind(source=path, target=path) for path in programs),
+        ]
+        return [
+            *("--die-with-parent", "--unshare-pid", "--new-session", "--clearenv"),
+            *_view(binds, self.interpreter.links),
+            # The inner bubblewrap builds its root on /tmp.
+            *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"),
+            *("--chdir", "/"),
+        ]
+
+
+def uid_of(owner: str) -> int:
+    """Return the uid for the code of ``owner`` where the supervisor is root."""
+    return FIRST_UID + zlib.crc32(owner.encode()) % UID_COUNT
+
+
+def find_bwrap() -> str | None:
+    """Return the path of bubblewrap, or ``None``."""
+    return _find_program("bwrap")
+
+
+def find_setpriv() -> str | None:
+    """Return the path of setpriv (util-linux), or ``None``."""
+    return _find_program("setpriv")
+
+
+def _find_program(name: str) -> str | None:
+    found = shutil.which(name) or shutil.which(name, path="/usr/bin:/bin:/usr/local/bin")
+    return os.path.realpath(found) if found else None
+
+
+def _isolated(executable: str) -> list[str]:
+    """Return the interpreter without user settings, ``site`` and bytecode writing."""
+    return [executable, "-I", "-S", "-B"]
+
+
+def _become(setpriv: str, uid: int) -> list[str]:
+    return [setpriv, "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "--no-new-privs"]
+
+
+def _arguments_file(arguments: Iterable[str]) -> int:
+    """Return a descriptor to read ``arguments`` from, so that paths are on no command line."""
+    descriptor = os.memfd_create("bwrap-arguments")
+    os.write(descriptor, b"".join(os.fsencode(argument) + b"\0" for argument in arguments))
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _namespaces(disable_userns: bool) -> list[str]:
+    return [
+        *("--unshare-user", "--uid", _INNER_UID, "--gid", _INNER_UID),
+        *(("--disable-userns",) if disable_userns else ()),
+        *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
+        *("--unshare-cgroup-try", "--hostname", "sandbox"),
+        *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
+    ]
+
+
+def _environment() -> list[str]:
+    settings = ["--clearenv"]
+    for name, value in _ENVIRONMENT.items():
+        settings += ["--setenv", name, value]
+    return settings
+
+
+def _view(binds: Iterable[Bind], links: Iterable[Link]) -> list[str]:
+    arguments: list[str] = []
+    made: set[str] = set()
+    for bind in binds:
+        # bubblewrap makes missing parents with mode 0700, which another uid cannot pass.
+        for parent in reversed(PurePosixPath(bind.target).parents[:-1]):
+            if str(parent) not in made:
+                made.add(str(parent))
+                arguments += ["--perms", "0755", "--dir", str(parent)]
+        made.add(bind.target)
+        arguments += ["--ro-bind", bind.source, bind.target]
+    for link in links:
+        arguments += ["--symlink", link.source, link.target]
+    return arguments
+
+
+def _writable(profile: Profile) -> list[str]:
+    limits = profile.limits
+    return [
+        *("--dev", "/dev"),
+        *("--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", "/dev/shm"),
+        *("--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", "/tmp"),
+        *("--perms", "0755", "--size", str(limits.work_bytes), "--tmpfs", WORK_PATH),
+    ]

@@ -1,0 +1,106 @@
+"""``lightning-agent supervise``: build the parts of the supervisor and run its loop.
+
+Prints ``supervisor ready`` to its log when it listens.  SIGTERM and SIGINT stop all plugins, then
+the supervisor; SIGKILL takes all sandboxes with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_agent.clock import Clock
+from lightning_agent.errors import AlreadySupervised, Error
+from lightning_agent.sandbox.probe import probe
+from lightning_agent.supervisor.cameras import CONFIGURATION_NAME, Cameras
+from lightning_agent.supervisor.children import Children, Ended
+from lightning_agent.supervisor.logs import Logs
+from lightning_agent.supervisor.loop import Loop
+from lightning_agent.supervisor.plugins import PluginStore
+from lightning_agent.supervisor.restore import SOCKET_NAME, open_socket, take_ownership
+from lightning_agent.supervisor.server import Server
+
+LOG = logging.getLogger(__name__)
+
+EXIT_FAILED = 1
+"""Exit code when the state directory or the socket cannot be used."""
+
+EXIT_ALREADY_SUPERVISED = 3
+"""Exit code when another supervisor owns the state directory."""
+
+
+def default_state_dir() -> Path:
+    """Return the agent's state directory when none is given."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/lightning-agent")
+    return Path.home() / ".local" / "state" / "lightning-agent"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the supervisor until it is told to end; return the exit code.
+
+    :param argv: arguments without the program's name: ``["--state-dir", DIR]``
+    """
+    parser = argparse.ArgumentParser(
+        prog="lightning-agent supervise",
+        description="Own the sandboxes of this board; started by the agent when needed.",
+    )
+    parser.add_argument("--state-dir", type=Path, default=None, help="the agent's state directory")
+    state_dir: Path = parser.parse_args(argv).state_dir or default_state_dir()
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    try:
+        return supervise(state_dir.absolute())
+    except AlreadySupervised as error:
+        LOG.error("%s", error.message)
+        return EXIT_ALREADY_SUPERVISED
+    except Error as error:
+        LOG.error("%s", error.message)
+        return EXIT_FAILED
+
+
+def supervise(state_dir: Path) -> int:
+    """Own ``state_dir`` and serve until a signal or a ``shutdown`` request; main thread only.
+
+    :raises AlreadySupervised: another supervisor owns it
+    :raises StorageFailed: it cannot be used
+    """
+    lock = take_ownership(state_dir)
+    clock = Clock()
+    loop = Loop(clock)
+    store = PluginStore(state_dir)
+    store.prepare()
+    log_folder = state_dir / "logs"
+    log_folder.mkdir(mode=0o700, exist_ok=True)
+    logs = Logs(log_folder, clock)
+    cameras = Cameras(loop, state_dir / CONFIGURATION_NAME)
+
+    def tell_exit(ended: Ended) -> None:
+        server.tell_exit(ended)
+
+    children = Children(
+        loop, clock=clock, logs=logs, cameras=cameras, find=store.find, on_exit=tell_exit
+    )
+    findings = probe()
+    listener = open_socket(state_dir)
+    server = Server(loop, listener, store=store, children=children, logs=logs, clock=clock)
+    server.use(findings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.from_thread(server.begin_shutdown))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    LOG.info("supervisor ready, level %s", findings.level)
+    try:
+        loop.run()
+    finally:
+        cameras.close()
+        (state_dir / SOCKET_NAME).unlink(missing_ok=True)
+        listener.close()
+        loop.close()
+        os.close(lock)
+    return 0
