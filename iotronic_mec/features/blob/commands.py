@@ -56,9 +56,7 @@ class BlobCommands:
     @expose
     def release(self, context: Context, *, reservation: str) -> None:
         """Give back the room of an upload that failed; one that is gone is no error."""
-        self._parts.database.write(
-            lambda connection: store.release(connection, context.project, reservation)
-        )
+        self._parts.database.write(lambda connection: store.release(connection, reservation))
 
 
 def check_quota(used: Usage, size_bytes: int, quota_bytes: int) -> None:

@@ -32,9 +32,9 @@ def use(
     :param kind: noun of what uses it, ``"plugin"``
     :param target: its uuid
     :param reservation: the upload's reservation, which ends with this
-    :raises ReservationGone: it had expired or is another project's
+    :raises ReservationGone: it had expired
     """
-    if reservation is not None and not release(connection, project, reservation):
+    if reservation is not None and not release(connection, reservation):
         raise ReservationGone()
     key = _hold(connection, project, digest, size, now)
     same = (
@@ -103,12 +103,10 @@ def reserve(connection: Connection, room: Reservation) -> None:
     )
 
 
-def release(connection: Connection, project: str, reservation: str) -> bool:
+def release(connection: Connection, reservation: str) -> bool:
     """End a reservation; say whether it was there."""
     ended = connection.execute(
-        delete(blob_reservation).where(
-            blob_reservation.c.uuid == reservation, blob_reservation.c.project == project
-        )
+        delete(blob_reservation).where(blob_reservation.c.uuid == reservation)
     )
     return ended.rowcount == 1
 

@@ -15,6 +15,8 @@ PY = "py"
 ZIP = "zip"
 """Format of a plugin that is an archive with ``plugin.py`` or ``main.py`` at its root."""
 
+FORMATS = frozenset({PY, ZIP})
+
 KIND = "plugin"
 """What a plugin is called where blobs' uses, audit rows and vetoes name kinds."""
 
