@@ -147,6 +147,8 @@ class Parts:
         default_factory=dict
     )
     may_delete: Mapping[str, tuple[Callable[[Any, str], None], ...]] = field(default_factory=dict)
+    on_join: tuple[Callable[[Parts, Any, str, Any], list[dict[str, Any]]], ...] = ()
+    on_report: tuple[Callable[[Parts, Any, str, Any], None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +177,9 @@ class Feature:
         stored, such as tokens
     :param may_delete: noun (``"plugin"``) to a veto called with (connection,
         uuid) in the transaction that deletes one; it raises Conflict
+    :param on_join: called with (parts, connection, board, join message) in the
+        transaction that notes a join; returns the plugins desired there
+    :param on_report: called with (parts, connection, board, report message)
     """
 
     name: str
@@ -188,3 +193,5 @@ class Feature:
         default_factory=dict
     )
     may_delete: Mapping[str, Callable[[Any, str], None]] = field(default_factory=dict)
+    on_join: Callable[[Parts, Any, str, Any], list[dict[str, Any]]] | None = None
+    on_report: Callable[[Parts, Any, str, Any], None] | None = None

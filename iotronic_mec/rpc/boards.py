@@ -19,6 +19,9 @@ class Links(Protocol):
     def find(self, topic: str) -> Link | None:
         """Return the link that serves the topic."""
 
+    def topics(self, prefix: str) -> list[str]:
+        """Return the served topics with this prefix."""
+
 
 class Boards:
     """Reaches boards and wamp agents; any thread.
@@ -72,6 +75,16 @@ class Boards:
         :raises errors.RouterUnavailable: the wamp agent is away
         """
         return self._ask(context, agent, "directory", method, arguments, timeout_s)
+
+    def tell_all(self, context: Context, method: str, **arguments: Any) -> None:
+        """Tell every connected wamp agent of a change.
+
+        One that is not connected reads everything anew when it comes back.
+
+        :raises errors.Error: one of them did not take it
+        """
+        for topic in self._links.topics(TOPIC):
+            self.directory(context, topic.removeprefix(TOPIC), method, **arguments)
 
     def _ask(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from iotronic_mec.feature import Feature, Periodic
+from iotronic_mec.feature import Consumer, Feature, Periodic
+from iotronic_mec.features.board import reports
 from iotronic_mec.features.board.api import ROUTES
 from iotronic_mec.features.board.commands import BoardCommands
 from iotronic_mec.features.board.policy import POLICIES
@@ -12,6 +13,13 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=BoardCommands,
+    consumers=(
+        Consumer(
+            name="wamp-directory",
+            topics=frozenset({"board.enrolled", "board.deleted"}),
+            handle=reports.spread,
+        ),
+    ),
     periodics=(
         Periodic(
             name="resume-queued",

@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from iotronic_mec import errors
-from iotronic_mec.context import Context
+from iotronic_mec.context import Context, system_context
 from iotronic_mec.feature import Parts
 from iotronic_mec.features.board import store
-from iotronic_mec.features.board.model import OFFLINE
+from iotronic_mec.features.board.model import OFFLINE, BoardNotFound
 from iotronic_mec.features.enrolment_code import store as code_store
 from iotronic_mec.features.enrolment_code.model import may_repeat
 from iotronic_mec.features.request import store as request_store
@@ -296,3 +296,25 @@ class BoardReports:
 def _only_cloud(context: Context) -> None:
     if not context.system:
         raise errors.Forbidden("only the cloud's own processes may report")
+
+
+def spread(parts: Parts, event: Mapping[str, Any]) -> None:
+    """Tell the wamp agents which boards they may let in; consumer of events."""
+    context = system_context()
+    uuid = str(event["subject"])
+    if event["topic"] == "board.deleted":
+        parts.boards.tell_all(context, "remove", board=uuid, reason="deleted")
+        return
+    with parts.database.read() as connection:
+        try:
+            board = store.get_board(connection, "", uuid, every=True)
+        except BoardNotFound:
+            return
+    parts.boards.tell_all(
+        context,
+        "put",
+        board=uuid,
+        public_key=board.public_key,
+        project=board.project,
+        name=board.name,
+    )

@@ -1,0 +1,1 @@
+"""The ``main`` functions: build the configuration, build the parts, run."""

@@ -1,0 +1,218 @@
+"""The process of the API and the conductor: threads, no reactor, the only writer.
+
+``iotronic-mec standalone`` starts it and talks to it over two Unix sockets in
+the state directory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iotronic_mec.api import app as api_app
+from iotronic_mec.api.hop import HopServer
+from iotronic_mec.clock import Clock
+from iotronic_mec.cmd import first_start, state_dir
+from iotronic_mec.conf import load_settings
+from iotronic_mec.context import system_context
+from iotronic_mec.db import migrate
+from iotronic_mec.db.engine import open_database, sqlite_url
+from iotronic_mec.db.session import Database
+from iotronic_mec.drivers.load import load_storage
+from iotronic_mec.errors import Error, Unavailable
+from iotronic_mec.events.outbox import Outbox
+from iotronic_mec.events.relay import Relay
+from iotronic_mec.feature import Feature, Parts, Settings
+from iotronic_mec.features.audit.store import AuditChain
+from iotronic_mec.periodic import PeriodicRunner
+from iotronic_mec.registry import FEATURES
+from iotronic_mec.rpc.boards import Boards
+from iotronic_mec.rpc.local import LocalServer
+from iotronic_mec.rpc.server import Dispatcher
+
+LOG = logging.getLogger(__name__)
+
+LOCK_NAME = "conductor.lock"
+DATABASE_NAME = "iotronic.sqlite"
+
+SWITCH_INTERVAL_S = 0.001
+"""How long a thread may keep the interpreter while others want it, seconds."""
+
+
+class ConductorRuns(Unavailable):
+    """A conductor holds this state directory."""
+
+    code = "iot.conductor.runs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """All parts of the process."""
+
+    parts: Parts
+    commands: Mapping[str, Any]
+    dispatcher: Dispatcher
+    server: LocalServer
+    relay: Relay
+    periodic: PeriodicRunner
+
+
+def lock(folder: Path) -> int:
+    """Hold the conductor's lock until this process ends; return its descriptor.
+
+    :raises ConductorRuns: another process holds it
+    """
+    descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise ConductorRuns(f"a conductor is running on {folder}: stop it first") from error
+    return descriptor
+
+
+def database_url(folder: Path) -> str:
+    """Return the URL of a state directory's embedded database."""
+    return sqlite_url(folder / DATABASE_NAME)
+
+
+def build_parts(
+    settings: Settings,
+    database: Database,
+    boards: Boards,
+    secret: bytes,
+    storage_driver: str = "filesystem",
+    clock: Clock | None = None,
+    features: tuple[Feature, ...] = FEATURES,
+) -> Parts:
+    """Make what commands are built from, with the hooks of all features."""
+    clock = clock or Clock()
+    vetoes: dict[str, tuple[Callable[[Any, str], None], ...]] = {}
+    for feature in features:
+        for noun, veto in feature.may_delete.items():
+            vetoes[noun] = (*vetoes.get(noun, ()), veto)
+    return Parts(
+        database=database,
+        boards=boards,
+        clock=clock,
+        settings=settings,
+        storage=load_storage(storage_driver, settings.state_dir / "blobs", clock),
+        secret=secret,
+        audit=AuditChain(clock),
+        emit=Outbox(clock),
+        on_finished={k: v for feature in features for k, v in feature.on_finished.items()},
+        transient={k: v for feature in features for k, v in feature.transient.items()},
+        may_delete=vetoes,
+        on_join=tuple(feature.on_join for feature in features if feature.on_join),
+        on_report=tuple(feature.on_report for feature in features if feature.on_report),
+    )
+
+
+def build_commands(parts: Parts, features: tuple[Feature, ...] = FEATURES) -> dict[str, Any]:
+    """Make the commands of all features, by namespace, in their order."""
+    made: dict[str, Any] = {}
+    for feature in features:
+        if feature.commands is not None:
+            commands = feature.commands(parts, made)
+            made[commands.namespace] = commands
+    return made
+
+
+def build(settings: Settings, database: Database, secret: bytes) -> Core:
+    """Put the process together; nothing runs yet."""
+    answers: list[Dispatcher] = []
+    server = LocalServer(settings.state_dir / "rpc.sock", lambda frame: answers[0].answer(frame))
+    parts = build_parts(settings, database, Boards(server), secret)
+    commands = build_commands(parts)
+    answers.append(Dispatcher(commands.values()))
+    consumers = [consumer for feature in FEATURES for consumer in feature.consumers]
+    periodics = [periodic for feature in FEATURES for periodic in feature.periodics]
+    return Core(
+        parts=parts,
+        commands=commands,
+        dispatcher=answers[0],
+        server=server,
+        relay=Relay(parts, consumers),
+        periodic=PeriodicRunner(parts, commands, periodics),
+    )
+
+
+def run(settings: Settings) -> int:
+    """Run the process until SIGTERM; return its exit code."""
+    folder = settings.state_dir
+    held = lock(folder)
+    url = database_url(folder)
+    if migrate.upgrade(url):
+        LOG.info("the database is now at revision %s", migrate.head())
+    os.chmod(folder / DATABASE_NAME, 0o600)
+    database = open_database(url)
+    core = build(settings, database, state_dir.secret(state_dir.StateDir(path=folder)))
+    first_start.ensure_administrator(core.commands["identity"], settings, system_context())
+    application = api_app.build(
+        features=FEATURES,
+        settings=settings,
+        conductor=core.dispatcher,
+        database=database,
+        clock=core.parts.clock,
+        secret=core.parts.secret,
+    )
+    hop = HopServer(folder / "api.sock", application)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    core.relay.start()
+    core.periodic.start()
+    core.server.start()
+    hop.start()
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    LOG.info("the core is ready")
+    stop.wait()
+    hop.stop()
+    core.server.stop()
+    core.periodic.stop()
+    core.relay.stop()
+    core.commands["request"].stop()
+    database.close()
+    os.close(held)
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Read the arguments and run; for the front process only."""
+    parser = argparse.ArgumentParser(prog="iotronic-mec core", description=__doc__)
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--public-url", required=True)
+    parser.add_argument("--content-url", required=True)
+    parser.add_argument("--wamp-url", required=True)
+    given = parser.parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        settings = load_settings(
+            given.state_dir.absolute(),
+            public_url=given.public_url,
+            content_url=given.content_url,
+            wamp_url=given.wamp_url,
+        )
+        return run(settings)
+    except Error as error:
+        print(f"iotronic-mec core: {error.message}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

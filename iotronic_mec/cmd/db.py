@@ -1,0 +1,91 @@
+"""``iotronic-mec db``: the only tool beside the conductor that writes the database.
+
+It refuses while a conductor holds the lock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, text
+
+from iotronic_mec import registry
+from iotronic_mec.audit_chain import verify
+from iotronic_mec.cmd import core
+from iotronic_mec.db import migrate
+from iotronic_mec.db.base import metadata
+from iotronic_mec.db.engine import open_database
+from iotronic_mec.errors import Error
+from iotronic_mec.features.audit import store as audit_store
+
+
+def run(arguments: list[str]) -> int:
+    """Read the arguments and do it; return the exit code."""
+    given = _parser().parse_args(arguments)
+    folder: Path = given.state_dir.absolute()
+    if not folder.is_dir():
+        print(f"iotronic-mec db: {folder} is no state directory: name it with --state-dir")
+        return 1
+    try:
+        return int(given.do(folder, given))
+    except Error as error:
+        print(f"iotronic-mec db: {error.message}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="iotronic-mec db", description="the cloud's database")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, do, told in (
+        ("version", _version, "print the revision of the database and of this release"),
+        ("upgrade", _upgrade, "bring the database to this release's revision"),
+        ("check", _check, "check the file, the schema and the audit chain"),
+    ):
+        command = commands.add_parser(name, help=told, description=told)
+        command.add_argument(
+            "--state-dir", type=Path, required=True, help="the cloud's state directory"
+        )
+        command.set_defaults(do=do)
+    return parser
+
+
+def _version(folder: Path, _given: argparse.Namespace) -> int:
+    present = migrate.present(core.database_url(folder))
+    print(f"database {present or 'empty'}\nrelease  {migrate.head()}")
+    return 0
+
+
+def _upgrade(folder: Path, _given: argparse.Namespace) -> int:
+    held = core.lock(folder)
+    try:
+        changed = migrate.upgrade(core.database_url(folder))
+    finally:
+        os.close(held)
+    print(f"{'upgraded to' if changed else 'already at'} {migrate.head()}")
+    return 0
+
+
+def _check(folder: Path, _given: argparse.Namespace) -> int:
+    """Check without changing anything; works beside a running conductor."""
+    url = core.database_url(folder)
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        whole = connection.execute(text("PRAGMA integrity_check")).scalar() == "ok"
+        known = registry.FEATURES  # loading it filled the metadata
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    engine.dispose()
+    print(f"file: {'ok' if whole else 'damaged: restore a backup'}")
+    print(f"schema of {len(known)} features: {'ok' if not differences else differences}")
+    database = open_database(url, writes=False)
+    try:
+        with database.read() as connection:
+            verdict = verify(audit_store.iter_rows(connection))
+    finally:
+        database.close()
+    print(f"audit chain: {verdict}")
+    return 0 if whole and not differences and verdict.ok else 1

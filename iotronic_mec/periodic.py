@@ -1,0 +1,65 @@
+"""Runs the features' repeated work, each in its own rhythm, in one thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from iotronic_mec.errors import Error
+from iotronic_mec.feature import Parts, Periodic
+
+LOG = logging.getLogger(__name__)
+
+TICK_S = 0.5
+"""How often the thread looks for work that is due, seconds."""
+
+
+class PeriodicRunner:
+    """The thread of repeated work.
+
+    :param parts: handed to the work
+    :param commands: all commands by namespace
+    :param periodics: the work
+    """
+
+    def __init__(
+        self, parts: Parts, commands: Mapping[str, Any], periodics: Iterable[Periodic]
+    ) -> None:
+        self._parts = parts
+        self._commands = commands
+        self._due = dict.fromkeys(periodics, 0.0)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="periodic", daemon=True)
+
+    def start(self) -> None:
+        """Run what has to be run at the start, then begin."""
+        now = self._parts.clock.monotonic()
+        for periodic in self._due:
+            if periodic.at_start:
+                self._once(periodic)
+            self._due[periodic] = now + periodic.every_s
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; waits up to 5 s for the work under way."""
+        self._stop.set()
+        self._thread.join(5)
+
+    def step(self) -> None:
+        """Run what is due now; for tests too."""
+        for periodic, due in self._due.items():
+            if self._parts.clock.monotonic() >= due and not self._stop.is_set():
+                self._once(periodic)
+                self._due[periodic] = self._parts.clock.monotonic() + periodic.every_s
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK_S):
+            self.step()
+
+    def _once(self, periodic: Periodic) -> None:
+        try:
+            periodic.run(self._parts, self._commands)
+        except Error as error:
+            LOG.warning("%s will run again: %s", periodic.name, error.message)

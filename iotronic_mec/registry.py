@@ -1,0 +1,31 @@
+"""All features, in the order of who may import whom: earlier ones only.
+
+Nothing is found by scanning; adding a feature is adding a line here.
+"""
+
+from __future__ import annotations
+
+from iotronic_mec.feature import Feature
+from iotronic_mec.features import (
+    audit,
+    blob,
+    board,
+    enrolment_code,
+    idempotency,
+    identity,
+    injection,
+    plugin,
+    request,
+)
+
+FEATURES: tuple[Feature, ...] = (
+    identity.FEATURE,
+    audit.FEATURE,
+    idempotency.FEATURE,
+    blob.FEATURE,
+    enrolment_code.FEATURE,
+    request.FEATURE,
+    board.FEATURE,
+    plugin.FEATURE,
+    injection.FEATURE,
+)
