@@ -23,7 +23,7 @@ from iotronic_mec.features.plugin.model import (
     KIND,
     Plugin,
     PluginExists,
-    PluginForbidden,
+    check_changeable,
 )
 from iotronic_mec.ids import check_name
 from iotronic_mec.rpc.expose import expose
@@ -186,10 +186,7 @@ class PluginCommands:
         found = store.get_plugin(
             connection, context.project, plugin, every_project=context.is_admin
         )
-        if found.project != context.project and not context.is_admin:
-            raise PluginForbidden(
-                f"plugin {plugin} belongs to another project, which alone may change it"
-            )
+        check_changeable(found, context.project, is_admin=context.is_admin)
         return found
 
     def _repeats(self, connection: Connection, context: Context, uuid: str) -> bool:

@@ -82,6 +82,17 @@ class Plugin:
     updated_at: datetime | None = None
 
 
+def check_changeable(plugin: Plugin, project: str, *, is_admin: bool) -> None:
+    """Let those who may see a plugin change it only where it is theirs.
+
+    :raises PluginForbidden: it is another project's public plugin
+    """
+    if plugin.project != project and not is_admin:
+        raise PluginForbidden(
+            f"plugin {plugin.name} belongs to another project, which alone may change it"
+        )
+
+
 def check_parameters(plugin: Plugin, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the parameters of a call or start.
 

@@ -1,26 +1,42 @@
 """Every query on plugins.
 
-A project sees its own plugins and, where asked, the public ones of others;
-``None`` for the project stands for an administrator, who sees all.
+A project sees its own plugins and, where asked, the public ones of others; an
+administrator sees all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, true, update
+from sqlalchemy import Connection, Row, delete, insert, or_, select, true, update
 
+from iotronic_mec.db import keyset
 from iotronic_mec.features.plugin.model import Plugin, PluginAmbiguous, PluginNotFound
 from iotronic_mec.features.plugin.table import plugin
 from iotronic_mec.ids import is_uuid, normal_uuid
+from iotronic_mec.page import Page
 
 CHANGEABLE = frozenset(
     {"name", "public", "callable", "parameters", "extra", "format", "digest", "size"}
 )
 """Columns :func:`update_plugin` may change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which plugins a list may hold.
+
+    :param project: whose; ``None`` for an administrator, who sees all
+    :param with_public: also the public ones of other projects
+    :param only_public: the public ones of all projects and no others
+    """
+
+    project: str | None
+    with_public: bool = False
+    only_public: bool = False
 
 
 def get_plugin(
@@ -59,14 +75,14 @@ def get_plugin(
         if len(rows) > 1:
             raise PluginAmbiguous(f"several plugins are named {uuid_or_name}: use the uuid")
         if rows:
-            return to_plugin(rows[0])
+            return _to_plugin(rows[0])
     raise PluginNotFound(f"plugin {uuid_or_name} could not be found")
 
 
 def find_plugin(connection: Connection, uuid: str) -> Plugin | None:
     """Return a plugin of whatever project, or ``None``; for the cloud itself."""
     row = connection.execute(select(plugin).where(plugin.c.uuid == uuid)).first()
-    return None if row is None else to_plugin(row)
+    return None if row is None else _to_plugin(row)
 
 
 def list_plugins(connection: Connection, uuids: Iterable[str]) -> list[Plugin]:
@@ -74,7 +90,7 @@ def list_plugins(connection: Connection, uuids: Iterable[str]) -> list[Plugin]:
     rows = connection.execute(
         select(plugin).where(plugin.c.uuid.in_(list(uuids))).order_by(plugin.c.id)
     )
-    return [to_plugin(row) for row in rows]
+    return [_to_plugin(row) for row in rows]
 
 
 def find_named(connection: Connection, project: str, name: str) -> Plugin | None:
@@ -82,22 +98,23 @@ def find_named(connection: Connection, project: str, name: str) -> Plugin | None
     row = connection.execute(
         select(plugin).where(plugin.c.project == project, plugin.c.name == name)
     ).first()
-    return None if row is None else to_plugin(row)
+    return None if row is None else _to_plugin(row)
 
 
-def plugins(project: str | None, *, with_public: bool = False) -> Select[Any]:
-    """Return the query for a project's plugins, for paging; of all for ``None``."""
+def list_page(connection: Connection, scope: Scope, page: Page) -> list[Plugin]:
+    """Return the plugins of a page, and one more when there are more.
+
+    :raises MarkerNotFound: the marker names nothing in the scope
+    """
     query = select(plugin)
-    if project is None:
-        return query
-    if with_public:
-        return query.where(or_(plugin.c.project == project, plugin.c.public.is_(True)))
-    return query.where(plugin.c.project == project)
-
-
-def public_plugins() -> Select[Any]:
-    """Return the query for the public plugins of all projects, for paging."""
-    return select(plugin).where(plugin.c.public.is_(True))
+    mine = true() if scope.project is None else plugin.c.project == scope.project
+    if scope.only_public:
+        query = query.where(plugin.c.public.is_(True))
+    elif scope.with_public:
+        query = query.where(or_(mine, plugin.c.public.is_(True)))
+    else:
+        query = query.where(mine)
+    return [_to_plugin(row) for row in keyset.fetch(connection, query, plugin, page)]
 
 
 def insert_plugin(connection: Connection, new: Plugin) -> None:
@@ -142,8 +159,8 @@ def delete_plugin(connection: Connection, uuid: str) -> None:
     connection.execute(delete(plugin).where(plugin.c.uuid == uuid))
 
 
-def to_plugin(row: Row[Any]) -> Plugin:
-    """Return the dataclass of a row of :func:`plugins`."""
+def _to_plugin(row: Row[Any]) -> Plugin:
+    """Return the dataclass of a row."""
     return Plugin(
         uuid=row.uuid,
         project=row.project,
