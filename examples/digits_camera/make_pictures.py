@@ -1,8 +1,8 @@
 """Make the camera's pictures from the held-out scans of handwritten digits.
 
 ``python make_pictures.py digits_test.npz OUTDIR`` writes one 8x8 grey PNG per scan to OUTDIR and
-their labels to ``labels.json`` beside that folder.  The 0..16 of the scans becomes 0..255, which is
-exactly the input of the int8 model.
+their labels to ``labels.json`` beside that folder.  The 0..16 of the scans becomes 0..255, which
+is exactly the input of the int8 model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The camera interface, frames, and how frames travel to a plugin.
 
-A camera process (:mod:`lightning_agent.camera.process`) serves any number of subscribers, each over
-a connected stream socket of its own.  The subscriber sends one byte, :data:`REWIND` or
+A camera process (:mod:`lightning_agent.camera.process`) serves any number of subscribers, each
+over a connected stream socket of its own.  The subscriber sends one byte, :data:`REWIND` or
 :data:`NEXT`; to ``NEXT`` the process answers 4 bytes of length, a JSON header, and the pixels.
 Headers: ``{"name", "sequence", "time", "height", "width", "channels"}``, or ``{"end": true}``, or
 ``{"error": text}``.  Neither end trusts the other: sizes are bounded on both.

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lightning_agent.camera.base import NEXT, REWIND, Camera, send_frame, send_header
+from lightning_agent.camera.fake import FakeCamera
 from lightning_agent.errors import CameraUnavailable, Error
 
 PICTURES_PATH = "/pictures"
@@ -124,8 +125,6 @@ def open_source(settings: dict[str, object]) -> Camera:
     """
     source = settings.get("source")
     if source == "fake":
-        from lightning_agent.camera.fake import FakeCamera  # only where it is asked for
-
         return FakeCamera()
     if source != "file":
         raise CameraUnavailable(f"the camera's source {source!r} is not known")

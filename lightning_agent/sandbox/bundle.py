@@ -1,8 +1,8 @@
 """Bundles: check what a tenant uploaded and unpack it into an empty folder.
 
 A bundle is one ``.py`` file, or a ``.zip`` with ``plugin.py`` or ``main.py`` at its root and data
-files beside it.  The archive is hostile: names, kinds, sizes and ratio are checked before the first
-byte is written, and sizes again while unpacking, since the directory of an archive may lie.
+files beside it.  The archive is hostile: names, kinds, sizes and ratio are checked before the
+first byte is written, and sizes again while unpacking, since the directory of an archive may lie.
 Called by the supervisor's plugin store, which owns digests, staging and renaming.
 """
 
@@ -66,8 +66,8 @@ def unpack(
 
     :param bundle: seekable file, positioned anywhere
     :param bundle_format: ``"py"`` or ``"zip"``
-    :raises BundleRefused: it breaks a rule; ``destination`` may then hold a part of it and is to be
-        thrown away by the caller
+    :raises BundleRefused: it breaks a rule; ``destination`` may then hold a part of it and is to
+        be thrown away by the caller
     """
     size_bytes = bundle.seek(0, os.SEEK_END)
     bundle.seek(0)
@@ -158,9 +158,7 @@ def _unpack_zip(
         raise BundleRefused("the bundle has neither plugin.py nor main.py at its root")
 
 
-def _check_members(
-    members: list[zipfile.ZipInfo], size_bytes: int, limits: BundleLimits
-) -> None:
+def _check_members(members: list[zipfile.ZipInfo], size_bytes: int, limits: BundleLimits) -> None:
     if len(members) > limits.files:
         raise BundleRefused(f"the bundle has more than {limits.files} files")
     check_names((member.orig_filename for member in members), limits)

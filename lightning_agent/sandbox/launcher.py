@@ -36,11 +36,13 @@ service users (61184..65519), which no package and no person has."""
 UID_COUNT = 65519 - FIRST_UID + 1
 """How many such uids there are."""
 
+_SCRATCH_PATH = "/tmp"  # noqa: S108 - inside the sandbox, where it is the tenant's own
+_SHARED_PATH = "/dev/shm"  # noqa: S108 - likewise
 _INNER_UID = "65534"
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "HOME": WORK_PATH,
-    "TMPDIR": "/tmp",
+    "TMPDIR": _SCRATCH_PATH,
     "LANG": "C.UTF-8",
     "LIGHTNING_SANDBOX": "1",
     "OMP_NUM_THREADS": "1",
@@ -135,7 +137,8 @@ class Launcher:
             *("--die-with-parent", "--unshare-pid", "--new-session", "--clearenv"),
             *_view(binds, self.interpreter.links),
             # The inner bubblewrap builds its root on /tmp.
-            *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"),
+            *("--proc", "/proc", "--dev", "/dev"),
+            *("--perms", "1777", "--tmpfs", _SCRATCH_PATH),
             *("--chdir", "/"),
         ]
 
@@ -214,7 +217,7 @@ def _writable(profile: Profile) -> list[str]:
     limits = profile.limits
     return [
         *("--dev", "/dev"),
-        *("--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", "/dev/shm"),
-        *("--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", "/tmp"),
+        *("--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", _SHARED_PATH),
+        *("--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", _SCRATCH_PATH),
         *("--perms", "0755", "--size", str(limits.work_bytes), "--tmpfs", WORK_PATH),
     ]

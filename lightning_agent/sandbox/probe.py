@@ -106,7 +106,8 @@ class Findings:
     @property
     def reasons(self) -> list[str]:
         """What is wrong, each with its cure, the needed first."""
-        failed = sorted((check for check in self.checks if not check.ok), key=lambda c: not c.needed)
+        failed = [check for check in self.checks if not check.ok]
+        failed.sort(key=lambda check: not check.needed)
         return [f"{check.name}: {check.detail}; {check.cure}" for check in failed]
 
 

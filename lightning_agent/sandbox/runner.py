@@ -59,8 +59,8 @@ class Loop(Protocol):
     def watch(
         self,
         descriptor: int,
-        on_readable: Callable[[], None] | None,
-        on_writable: Callable[[], None] | None = None,
+        on_readable: Callable[[], object] | None,
+        on_writable: Callable[[], object] | None = None,
     ) -> None:
         """Call back whenever ``descriptor`` is ready; replaces an earlier watch."""
         ...
@@ -116,9 +116,8 @@ class Run:
 
     :param process: bubblewrap, started with pipes for its output
     :param connection: the supervisor's end of the channel
-    :param order: the first message into the sandbox
+    :param order: the first message into the sandbox, encoded
     :param deadline_s: seconds until the tree is killed; ``None`` means no deadline
-    :raises MessageRefused: the order does not fit into a message
     """
 
     def __init__(
@@ -127,7 +126,7 @@ class Run:
         loop: Loop,
         process: subprocess.Popen[bytes],
         connection: socket.socket,
-        order: dict[str, object],
+        order: bytes,
         listener: Listener,
         deadline_s: float | None,
     ) -> None:
@@ -136,7 +135,7 @@ class Run:
         self._connection = connection
         self._listener = listener
         self._decoder = Decoder()
-        self._outgoing = bytearray(encode(order))
+        self._outgoing = bytearray(order)
         self._answered = False
         self._ready = False
         self._cause: str | None = None
@@ -169,6 +168,8 @@ class Run:
 
         :param cause: recorded unless the plugin has given its answer already
         """
+        if self._process.returncode is not None:
+            return
         if self._cause is None or cause == "killed":
             self._cause = cause
         try:
@@ -183,19 +184,18 @@ class Run:
         self._watch_outputs()
         self._loop.watch(self._pidfd, self._reap)
         if deadline_s is not None:
-            self._timers.append(
-                self._loop.later(deadline_s, lambda: self._time_out(deadline_s))
-            )
+            self._timers.append(self._loop.later(deadline_s, lambda: self._time_out(deadline_s)))
 
     def _watch_outputs(self) -> None:
-        on_writable = self._flush if self._outgoing else None
-        on_readable = None if self._paused else self._read_channel
-        self._loop.watch(self._connection.fileno(), on_readable, on_writable)
+        if self._connection.fileno() >= 0:
+            on_writable = self._flush if self._outgoing else None
+            on_readable = None if self._paused else self._read_channel
+            self._loop.watch(self._connection.fileno(), on_readable, on_writable)
         for descriptor in self._pipes:
             reader = None if self._paused else self._pipe_reader(descriptor)
             self._loop.watch(descriptor, reader)
 
-    def _pipe_reader(self, descriptor: int) -> Callable[[], None]:
+    def _pipe_reader(self, descriptor: int) -> Callable[[], object]:
         return lambda: self._read_pipe(descriptor)
 
     def _send(self, message: dict[str, object]) -> None:
@@ -269,11 +269,12 @@ class Run:
             received = os.read(descriptor, _CHUNK_BYTES)
         except BlockingIOError:
             return False
+        name = self._pipes[descriptor]
         if not received:
             self._loop.unwatch(descriptor)
+            del self._pipes[descriptor]
             return False
         self._take(len(received))
-        name = self._pipes[descriptor]
         if name == "stderr" and not self._ready:
             self._complaint = (self._complaint + received)[-2000:]
         else:
@@ -327,7 +328,7 @@ class Run:
             if self._answered or self._connection.fileno() < 0:
                 break
             self._read_channel()
-        for descriptor in self._pipes:
+        for descriptor in list(self._pipes):
             for _ in range(_BURST_BYTES // _CHUNK_BYTES):
                 if not self._read_pipe(descriptor):
                     break

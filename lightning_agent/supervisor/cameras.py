@@ -64,7 +64,8 @@ def read_settings(configuration: Path, name: str) -> CameraSettings:
     except FileNotFoundError:
         content = {}
     except (OSError, ValueError) as error:
-        raise CameraUnavailable(f"the board's {CONFIGURATION_NAME} is unusable: {error}") from error
+        text = f"the board's {CONFIGURATION_NAME} is unusable: {error}"
+        raise CameraUnavailable(text) from error
     cameras = content.get("camera", {})
     found = cameras.get(name) if isinstance(cameras, dict) else None
     if not isinstance(found, dict):
@@ -114,9 +115,7 @@ class Cameras:
         """The host's process ids of the cameras in use, by name."""
         return {name: running.process.pid for name, running in self._processes.items()}
 
-    def subscribe(
-        self, launcher: Launcher, name: str
-    ) -> tuple[socket.socket, Callable[[], None]]:
+    def subscribe(self, launcher: Launcher, name: str) -> tuple[socket.socket, Callable[[], None]]:
         """Return the plugin's end of a new subscription, and what to call when it is over.
 
         :raises CameraUnavailable: not configured, or its process cannot be started

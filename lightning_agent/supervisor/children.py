@@ -25,7 +25,7 @@ from lightning_agent.errors import (
     Error,
     SandboxRefused,
 )
-from lightning_agent.sandbox.channel import MessageRefused, check_value
+from lightning_agent.sandbox.channel import MessageRefused, check_value, encode
 from lightning_agent.sandbox.launcher import Launcher
 from lightning_agent.sandbox.profile import AGENT_PATH, BUNDLE_PATH, Bind, Limits, Profile
 from lightning_agent.sandbox.runner import Answer, Exit, Listener, Loop, Run
@@ -117,6 +117,7 @@ class Children:
         self._on_exit = on_exit
         self._limits = limits or Limits()
         self._calls: dict[Run, RunRequest] = {}
+        self._ending: dict[Run, RunRequest] = {}
         self._started: dict[str, _Started] = {}
         self._ended: dict[str, Exit] = {}
         self.launcher: Launcher | None = None
@@ -143,10 +144,12 @@ class Children:
             log.write(stream, new)
             lines.extend(line[:1000] for line in new[-KEPT_LINES:])
 
-        def end(_: Exit) -> None:
-            self._calls.pop(run, None)
+        def finish(answer: Answer) -> None:
+            # The slot is free at once; what is left of the sandbox has half a second.
+            self._ending[run] = self._calls.pop(run)
+            done(answer, list(lines))
 
-        listener = Listener(log=write, answer=lambda answer: done(answer, list(lines)), end=end)
+        listener = Listener(log=write, answer=finish, end=lambda _: self._forget(run))
         run = self._run(request, listener)
         self._calls[run] = request
         return lambda: run.kill("killed")
@@ -176,7 +179,7 @@ class Children:
         return {"pid": run.pid, "started_at": started_at}
 
     def stop(self, plugin: str, delay_s: float, done: Callable[[bool], None]) -> None:
-        """Stop a started plugin after ``delay_s``; ``done`` gets whether it ran, once it is gone."""
+        """Stop a started plugin after ``delay_s``; once it is gone, tell whether it ran."""
         found = self._started.get(plugin)
         if found is None:
             done(False)
@@ -215,12 +218,15 @@ class Children:
 
     def used_digests(self, plugin: str) -> frozenset[str]:
         """Return the versions of ``plugin`` that are at work."""
-        requests = [*self._calls.values(), *(found.request for found in self._started.values())]
-        return frozenset(request.digest for request in requests if request.plugin == plugin)
+        return frozenset(request.digest for request in self._requests(plugin))
+
+    def is_at_work(self, plugin: str) -> bool:
+        """Return whether a sandbox of ``plugin`` is left."""
+        return bool(self._requests(plugin))
 
     def end_plugin(self, plugin: str) -> None:
         """Kill all that runs of ``plugin``."""
-        for run, request in list(self._calls.items()):
+        for run, request in [*self._calls.items(), *self._ending.items()]:
             if request.plugin == plugin:
                 run.kill("killed")
         found = self._started.get(plugin)
@@ -237,7 +243,15 @@ class Children:
     @property
     def is_idle(self) -> bool:
         """Whether no sandbox of a plugin is left."""
-        return not self._calls and not self._started
+        return not (self._calls or self._ending or self._started)
+
+    def _requests(self, plugin: str) -> list[RunRequest]:
+        calls = [*self._calls.values(), *self._ending.values()]
+        started = [found.request for found in self._started.values()]
+        return [request for request in (*calls, *started) if request.plugin == plugin]
+
+    def _forget(self, run: Run) -> None:
+        self._ending.pop(run, None)
 
     def _stop_if_same(self, plugin: str, found: _Started) -> None:
         if self._started.get(plugin) is found:
@@ -288,7 +302,7 @@ class Children:
             binds=(Bind(source=os.fspath(folder), target=BUNDLE_PATH),),
             limits=limits,
         )
-        order = {
+        order: dict[str, object] = {
             "entry": entry,
             "mode": "start" if request.deadline_s is None else "call",
             "parameters": request.parameters,
@@ -297,6 +311,7 @@ class Children:
             "cameras": cameras.wire,
         }
         numbers = [connection.fileno() for connection in cameras.sockets]
+        encoded = encode(order)
         ours, theirs = socket.socketpair()
         with theirs:
             process = launcher.start(
@@ -310,7 +325,7 @@ class Children:
             loop=self._loop,
             process=process,
             connection=ours,
-            order=order,
+            order=encoded,
             listener=_releasing(listener, cameras.releases),
             deadline_s=request.deadline_s,
         )

@@ -131,7 +131,7 @@ class SupervisorClient:
 
 
 def launch(state_dir: Path, *, log: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start a supervisor for ``state_dir`` in a session of its own, so that it outlives the caller.
+    """Start a supervisor for ``state_dir``, in a session of its own: it outlives the caller.
 
     It is not waited for: connect to ``state_dir/supervisor.sock`` until that works.
 

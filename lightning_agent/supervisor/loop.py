@@ -1,7 +1,7 @@
 """The supervisor's only loop: descriptors, timers, and one worker thread for slow disk work.
 
-Everything runs on the thread that calls :meth:`Loop.run`, which must be the main one: sandboxes die
-with the thread that started them.
+Everything runs on the thread that calls :meth:`Loop.run`, which must be the main one: sandboxes
+die with the thread that started them.
 """
 
 from __future__ import annotations

@@ -34,7 +34,11 @@ Arguments = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallRequest:
-    """Install the bundle at ``path``; see :class:`~lightning_agent.supervisor.plugins.PluginStore`."""
+    """Install the bundle at ``path``.
+
+    :param digest: SHA-256 of the file, lower-case hex
+    :param bundle_format: what the bundle claims to be, ``"py"`` or ``"zip"``
+    """
 
     plugin: str
     digest: str
@@ -60,7 +64,7 @@ class RunRequest:
 
 
 def parse_install(arguments: Arguments) -> InstallRequest:
-    """Parse the arguments of ``install``; the ending of ``path`` is the format if none is given."""
+    """Parse the arguments of ``install``; without a format, the ending of ``path`` is it."""
     path = Path(_text(arguments, "path"))
     if not path.is_absolute():
         raise BadRequest("path must be absolute")

@@ -1,8 +1,8 @@
 """The supervisor's socket: clients, requests, answers, events.
 
 One message per frame (:mod:`lightning_agent.supervisor.frames`): ``{"id", "m", "a"}`` is answered
-by ``{"id", "r"}`` or ``{"id", "e": {"code", "message", "details"}}``; ``{"event", …}`` goes to every
-client.  Only this user can connect (mode 0600 in a 0700 folder).
+by ``{"id", "r"}`` or ``{"id", "e": {"code", "message", "details"}}``; ``{"event", …}`` goes to
+every client.  Only this user can connect (mode 0600 in a 0700 folder).
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ MAX_OUTGOING_BYTES = 32 * 1024 * 1024
 """Bytes that may wait for one client; beyond, it is dropped as stuck."""
 
 _SHUTDOWN_S = 8.0
+_POLL_S = 0.02
 
 
 class Client:
@@ -201,7 +202,7 @@ class Server:
         if self._children.is_idle:
             self._loop.stop()
         else:
-            self._loop.later(0.05, self._stop_when_idle)
+            self._loop.later(_POLL_S, self._stop_when_idle)
 
     def _accept(self) -> None:
         try:
@@ -273,13 +274,13 @@ class Server:
         )
 
     def _probe(self, _: Arguments, reply: Reply) -> None:
-        def done(future: Future[Findings]) -> None:
-            findings = future.result()
-            self.use(findings)
+        def work() -> dict[str, object]:
+            findings = probe()
+            self._loop.from_thread(lambda: self.use(findings))
             checks = [check.to_wire() for check in findings.checks]
-            reply.result({"level": findings.level, "checks": checks})
+            return {"level": findings.level, "checks": checks}
 
-        self._loop.in_thread(probe, done)
+        self._loop.in_thread(work, reply.future)
 
     def _install(self, arguments: Arguments, reply: Reply) -> None:
         request = requests.parse_install(arguments)
@@ -297,11 +298,17 @@ class Server:
         plugin = requests.parse_plugin(arguments)
         self._children.end_plugin(plugin)
 
-        def done(future: Future[dict[str, object]]) -> None:
-            self._logs.remove(plugin)
-            reply.future(future)
+        def work() -> dict[str, object]:
+            return {"removed": self._store.uninstall(plugin)}
 
-        self._loop.in_thread(lambda: {"removed": self._store.uninstall(plugin)}, done)
+        def remove_when_ended() -> None:
+            if self._children.is_at_work(plugin):
+                self._loop.later(_POLL_S, remove_when_ended)
+            else:
+                self._logs.remove(plugin)
+                self._loop.in_thread(work, reply.future)
+
+        remove_when_ended()
 
     def _installed(self, _: Arguments, reply: Reply) -> None:
         reply.result({"plugins": self._store.list_installed()})
@@ -343,5 +350,3 @@ class Server:
     def _shut_down(self, _: Arguments, reply: Reply) -> None:
         reply.result({})
         self.begin_shutdown()
-
-
