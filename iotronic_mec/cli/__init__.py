@@ -1,0 +1,1 @@
+"""The command line: ``iot …`` and ``openstack iot …``, over the SDK alone."""

@@ -1,0 +1,59 @@
+"""All commands by name. The entry points of ``openstack`` say the same; a test compares."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_V1 = "iotronic_mec.cli.v1"
+
+COMMANDS: Final = {
+    "status": f"{_V1}.status:ShowStatus",
+    "board create": f"{_V1}.board:CreateBoard",
+    "board list": f"{_V1}.board:ListBoards",
+    "board show": f"{_V1}.board:ShowBoard",
+    "board set": f"{_V1}.board:SetBoard",
+    "board delete": f"{_V1}.board:DeleteBoard",
+    "board ping": f"{_V1}.board:PingBoard",
+    "board echo": f"{_V1}.board:EchoBoard",
+    "board explain": f"{_V1}.board:ExplainBoard",
+    "board enrolment-code create": f"{_V1}.board:CreateEnrolmentCode",
+    "board plugin list": f"{_V1}.injection:ListInjections",
+    "plugin create": f"{_V1}.plugin:CreatePlugin",
+    "plugin list": f"{_V1}.plugin:ListPlugins",
+    "plugin show": f"{_V1}.plugin:ShowPlugin",
+    "plugin set": f"{_V1}.plugin:SetPlugin",
+    "plugin delete": f"{_V1}.plugin:DeletePlugin",
+    "plugin save": f"{_V1}.plugin:SavePlugin",
+    "plugin inject": f"{_V1}.injection:InjectPlugin",
+    "plugin call": f"{_V1}.injection:CallPlugin",
+    "plugin start": f"{_V1}.injection:StartPlugin",
+    "plugin stop": f"{_V1}.injection:StopPlugin",
+    "plugin status": f"{_V1}.injection:PluginStatus",
+    "plugin reboot": f"{_V1}.injection:RebootPlugin",
+    "plugin logs": f"{_V1}.injection:PluginLogs",
+    "plugin remove": f"{_V1}.injection:RemovePlugin",
+    "request list": f"{_V1}.request:ListRequests",
+    "request show": f"{_V1}.request:ShowRequest",
+    "request wait": f"{_V1}.request:WaitRequest",
+    "audit list": f"{_V1}.audit:ListAudit",
+    "audit verify": f"{_V1}.audit:VerifyAudit",
+    "user create": f"{_V1}.identity:CreateUser",
+    "user list": f"{_V1}.identity:ListUsers",
+    "user delete": f"{_V1}.identity:DeleteUser",
+    "project create": f"{_V1}.identity:CreateProject",
+    "project list": f"{_V1}.identity:ListProjects",
+    "project delete": f"{_V1}.identity:DeleteProject",
+    "token create": f"{_V1}.identity:CreateToken",
+    "token list": f"{_V1}.identity:ListTokens",
+    "token delete": f"{_V1}.identity:DeleteToken",
+}
+"""Name to class; in ``openstack`` the names begin with ``iot``."""
+
+
+def entry_point(name: str) -> str:
+    """Return a command's name in the entry points of ``openstack``.
+
+    >>> entry_point("board enrolment-code create")
+    'iot_board_enrolment-code_create'
+    """
+    return f"iot_{name.replace(' ', '_')}"

@@ -1,0 +1,78 @@
+"""``audit …``: who did what, and whether the record is whole."""
+
+from __future__ import annotations
+
+import argparse
+
+from iotronic_mec.audit_chain import Head
+from iotronic_mec.cli import exits
+from iotronic_mec.cli.columns import Row, Rows, cell, many
+from iotronic_mec.cli.command import Listing, Showing
+from iotronic_mec.cli.v1.board import add_limit
+
+LISTED = ("sequence", "time", "user", "action", "target_kind", "target", "outcome", "reason")
+
+
+class ListAudit(Listing):
+    """List audit rows: who did what, when, with what outcome"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Return the parser."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--long", action="store_true", help="show all columns")
+        parser.add_argument("--newest-first", action="store_true", help="begin with the newest")
+        add_limit(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Rows:
+        """List them."""
+        order = "desc" if parsed_args.newest_first else None
+        rows = self.cloud.audit.iterate(limit=parsed_args.limit, sort_dir=order)
+        more = ("project", "request_id", "details", "previous", "hash")
+        return many(rows, LISTED + more if parsed_args.long else LISTED)
+
+
+class VerifyAudit(Showing):
+    """Check here, not in the cloud, that no audit row was changed, removed or moved
+
+    All rows are fetched and their hashes computed anew. Keep the head that is
+    shown and give it to the next check: it then finds a cut end too. Exit
+    code 1 when something is wrong. Needs an administrator, who reads all rows.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Return the parser."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--head",
+            metavar="SEQUENCE:HASH",
+            type=head,
+            help="head of an earlier check, which must be found again",
+        )
+        parser.add_argument(
+            "--own-rows",
+            action="store_true",
+            help="check the rows of your project alone: gaps are expected, changed rows are found",
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Row:
+        """Verify it."""
+        verdict = self.cloud.audit.verify(expected=parsed_args.head, own_rows=parsed_args.own_rows)
+        if not verdict.ok:
+            self.exit_code = exits.FAILED
+        found = verdict.head
+        return ("verdict", "rows", "head", "findings"), (
+            "whole" if verdict.ok else "broken",
+            verdict.rows,
+            cell(f"{found.sequence}:{found.hash}" if found else None),
+            cell([{"kind": each.kind, "text": each.text} for each in verdict.findings]),
+        )
+
+
+def head(text: str) -> Head:
+    """Read ``SEQUENCE:HASH``."""
+    sequence, _, digest = text.partition(":")
+    if not sequence.isdecimal() or len(digest) != 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is not SEQUENCE:HASH")
+    return Head(sequence=int(sequence), hash=digest)
