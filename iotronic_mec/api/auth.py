@@ -1,0 +1,314 @@
+"""Who is asking: HTTP Basic and tokens of the embedded identity, or another.
+
+:class:`Authenticator` is the seam: Keystone's middleware comes behind the same
+Protocol. Every request looks its user or token up in the database by one
+prepared statement, so whatever is revoked, disabled or changed counts at once;
+only the costly verification of a password is remembered, for :data:`FRESH_S`
+and bound to the stored hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import logging
+import queue
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from iotronic_mec.api.controller import Reads
+from iotronic_mec.api.policy import known_roles
+from iotronic_mec.api.problem import TooManyFailures
+from iotronic_mec.clock import Clock
+from iotronic_mec.errors import Error, Forbidden, Unauthenticated
+from iotronic_mec.passwords import MAX_PASSWORD, Passwords, token_digest
+
+LOG = logging.getLogger(__name__)
+
+FRESH_S = 30.0
+"""How long a verified password is remembered, seconds."""
+
+MAX_REMEMBERED = 1024
+"""Most verified passwords, throttled addresses and used tokens remembered."""
+
+FAILURES = 10
+"""Wrong passwords per user name and address before they are refused unread."""
+
+FAILURE_REFILL_S = 6.0
+"""Seconds after which one more wrong password is let through again."""
+
+TOUCH_S = 60.0
+"""How often the time of a token's last use is written at most, seconds."""
+
+CHALLENGE = 'Basic realm="iotronic", charset="UTF-8"'
+"""Source: RFC 7617 section 2."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a request says about its sender.
+
+    :param project: name or uuid of the project to act in, ``None`` for the
+        user's own
+    :param address: network address of the sender
+    """
+
+    authorization: str = ""
+    token: str = ""
+    project: str | None = None
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who is asking, in which project, in which roles."""
+
+    user: str
+    user_name: str
+    project: str
+    roles: tuple[str, ...]
+
+
+class Authenticator(Protocol):
+    """Finds out who is asking."""
+
+    challenge: str
+    """Value of ``WWW-Authenticate`` on a 401."""
+
+    def authenticate(self, credentials: Credentials) -> Identity:
+        """Return the identity; blocks for a database read or a password hash.
+
+        :raises Unauthenticated: no credentials, or wrong ones
+        """
+
+
+class Login(Protocol):
+    """A user acting in one project, as the identity store finds it."""
+
+    @property
+    def user(self) -> str:
+        """Its uuid."""
+
+    @property
+    def user_name(self) -> str:
+        """Its name."""
+
+    @property
+    def password_hash(self) -> str:
+        """Hash of the password, empty for a token."""
+
+    @property
+    def project(self) -> str:
+        """Uuid of the project, empty where the user has no role."""
+
+    @property
+    def role(self) -> str:
+        """The role there."""
+
+    @property
+    def token(self) -> str:
+        """Uuid of the token, empty for a password."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the token ends."""
+
+    @property
+    def last_used_at(self) -> datetime | None:
+        """When the token was used before, to within a minute."""
+
+
+class IdentitySource(Protocol):
+    """Where users and tokens are; the identity feature's store."""
+
+    def find_login(self, connection: Any, name: str, project: str | None) -> Login | None:
+        """Return an enabled user by name, in a project or in its own."""
+
+    def find_token(self, connection: Any, digest: str) -> Login | None:
+        """Return the token with this digest and its enabled user."""
+
+
+class EmbeddedAuthenticator:
+    """HTTP Basic and tokens of the cloud's own users; any thread.
+
+    :param secret: keys the remembered verifications
+    :param touch: told the uuid of a token that was used; must return at once
+    """
+
+    challenge = CHALLENGE
+
+    def __init__(
+        self,
+        database: Reads,
+        source: IdentitySource,
+        passwords: Passwords,
+        clock: Clock,
+        touch: Callable[[str], None],
+    ) -> None:
+        self._database = database
+        self._source = source
+        self._passwords = passwords
+        self._clock = clock
+        self._touch = touch
+        self._secret = secrets.token_bytes(32)
+        self._verified: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
+        self._throttle = Throttle(clock)
+        self._lock = threading.Lock()
+
+    def authenticate(self, credentials: Credentials) -> Identity:
+        """Return the identity of a request."""
+        scheme, _, rest = credentials.authorization.partition(" ")
+        scheme = scheme.lower()
+        if credentials.token:
+            return self._by_token(credentials.token, credentials)
+        if scheme == "bearer":
+            return self._by_token(rest.strip(), credentials)
+        if scheme == "basic":
+            name, password = _basic(rest.strip())
+            return self._by_password(name, password, credentials)
+        raise Unauthenticated("send a user name and password (HTTP Basic) or a token")
+
+    def _by_token(self, token: str, credentials: Credentials) -> Identity:
+        with self._database.read() as connection:
+            login = self._source.find_token(connection, token_digest(token))
+        now = self._clock.now()
+        if login is None or (login.expires_at is not None and login.expires_at <= now):
+            raise Unauthenticated("the token is not valid")
+        used = login.last_used_at
+        if used is None or (now - used).total_seconds() >= TOUCH_S:
+            self._touch(login.token)
+        return _identity(login)
+
+    def _by_password(self, name: str, password: str, credentials: Credentials) -> Identity:
+        with self._database.read() as connection:
+            login = self._source.find_login(connection, name, credentials.project)
+        stored = login.password_hash if login is not None else None
+        mark = self._mark(name, password)
+        if not self._remembered(mark, stored):
+            self._throttle.check(name, credentials.address)
+            if len(password) > MAX_PASSWORD or not self._passwords.matches(stored, password):
+                self._throttle.failed(name, credentials.address)
+                raise Unauthenticated("the user name or the password is not right")
+            self._remember(mark, stored or "")
+        if login is None:
+            raise Unauthenticated("the user name or the password is not right")
+        return _identity(login)
+
+    def _mark(self, name: str, password: str) -> bytes:
+        return hmac.digest(self._secret, f"{name}\0{password}".encode(), hashlib.sha256)
+
+    def _remembered(self, mark: bytes, stored: str | None) -> bool:
+        entry = self._verified.get(mark)
+        if entry is None or stored is None:
+            return False
+        return hmac.compare_digest(entry[0], stored) and self._clock.monotonic() < entry[1]
+
+    def _remember(self, mark: bytes, stored: str) -> None:
+        with self._lock:
+            self._verified[mark] = (stored, self._clock.monotonic() + FRESH_S)
+            self._verified.move_to_end(mark)
+            while len(self._verified) > MAX_REMEMBERED:
+                self._verified.popitem(last=False)
+
+
+class Throttle:
+    """Slows the guessing of passwords, per user name and address; any thread.
+
+    Holds a bucket of :data:`FAILURES` that fills again by one in
+    :data:`FAILURE_REFILL_S`; a password verified shortly before passes always.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+
+    def check(self, name: str, address: str) -> None:
+        """Do nothing while there were few failures.
+
+        :raises TooManyFailures: when there were too many
+        """
+        with self._lock:
+            if self._level((name, address)) >= FAILURES:
+                raise TooManyFailures()
+
+    def failed(self, name: str, address: str) -> None:
+        """Note one failure."""
+        key = (name, address)
+        with self._lock:
+            self._failures[key] = (self._level(key) + 1, self._clock.monotonic())
+            self._failures.move_to_end(key)
+            while len(self._failures) > MAX_REMEMBERED:
+                self._failures.popitem(last=False)
+
+    def _level(self, key: tuple[str, str]) -> float:
+        level, since = self._failures.get(key, (0.0, 0.0))
+        return max(0.0, level - (self._clock.monotonic() - since) / FAILURE_REFILL_S)
+
+
+class LastUsed:
+    """Has the time of a token's last use written, beside the requests.
+
+    :param write: writes it for one token; called in this object's own thread
+    """
+
+    def __init__(self, write: Callable[[str], None], clock: Clock) -> None:
+        self._write = write
+        self._clock = clock
+        self._told: OrderedDict[str, float] = OrderedDict()
+        self._waiting: queue.Queue[str | None] = queue.Queue(MAX_REMEMBERED)
+        self._thread = threading.Thread(target=self._run, name="last-used", daemon=True)
+        self._thread.start()
+
+    def __call__(self, token: str) -> None:
+        """Note a use; any thread, returns at once."""
+        now = self._clock.monotonic()
+        before = self._told.get(token)
+        if before is not None and now - before < TOUCH_S:
+            return
+        self._told[token] = now
+        while len(self._told) > MAX_REMEMBERED:
+            self._told.popitem(last=False)
+        try:
+            self._waiting.put_nowait(token)
+        except queue.Full:
+            LOG.info("the time of last use of token %s is not written: too many wait", token)
+
+    def stop(self) -> None:
+        """End after what waits is written; blocks up to 5 s."""
+        self._waiting.put(None)
+        self._thread.join(5.0)
+
+    def _run(self) -> None:
+        while (token := self._waiting.get()) is not None:
+            try:
+                self._write(token)
+            except Error as error:
+                LOG.info("the time of last use of token %s: %s", token, error.message)
+
+
+def _basic(encoded: str) -> tuple[str, str]:
+    try:
+        decoded = base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise Unauthenticated("the Authorization header is not readable") from error
+    name, _, password = decoded.partition(":")
+    return name, password
+
+
+def _identity(login: Login) -> Identity:
+    if not login.project:
+        raise Forbidden("the user has no role in this project")
+    return Identity(
+        user=login.user,
+        user_name=login.user_name,
+        project=login.project,
+        roles=known_roles((login.role,)),
+    )

@@ -1,0 +1,185 @@
+"""What happens around every handler, in the one order of :func:`ordered`.
+
+1. request id and exchange; 2. version; (Pecan asks the table for the route;)
+3. who is asking; 4. may they, before the body is read. Errors of all of them
+and of the handler become JSON in :class:`Errors`, the API's outer rim.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from typing import Any
+
+from pecan.hooks import PecanHook
+from webob.exc import HTTPException
+
+from iotronic_mec.api import versions
+from iotronic_mec.api.auth import Authenticator, Credentials
+from iotronic_mec.api.controller import Rights
+from iotronic_mec.api.exchange import JSON, KEY, Exchange, respond
+from iotronic_mec.api.problem import MethodNotAllowed, TooManyFailures, problem
+from iotronic_mec.api.routing import is_versioned
+from iotronic_mec.context import DEFAULT_TIMEOUT_S, Context
+from iotronic_mec.errors import BadRequest, Error, Forbidden, Unauthenticated
+from iotronic_mec.feature import PUBLIC
+
+LOG = logging.getLogger(__name__)
+
+REQUEST_ID = "Openstack-Request-Id"
+
+SECURITY = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cache-Control", "no-store"),
+    ("Referrer-Policy", "no-referrer"),
+)
+"""On every answer that does not say otherwise."""
+
+
+class Begin(PecanHook):  # type: ignore[misc]
+    """Gives the request its id; puts id and collected headers on the answer."""
+
+    def on_route(self, state: Any) -> None:
+        """Make the exchange."""
+        environ = state.request.environ
+        environ[KEY] = Exchange(environ, f"req-{uuid.uuid4()}")
+        # Pecan must not choose by Accept: everything here is JSON, or says so itself
+        state.request.pecan["content_type"] = JSON
+
+    def after(self, state: Any) -> None:
+        """Put the headers on the answer."""
+        exchange: Exchange = state.request.environ[KEY]
+        listed = state.response.headerlist
+        names = {name.lower() for name, _ in listed}
+        listed.append((REQUEST_ID, exchange.request_id))
+        listed += [pair for pair in SECURITY if pair[0].lower() not in names]
+        if exchange.under_v1:
+            listed += versions.RANGE
+            if exchange.version is not None:
+                listed.append((versions.HEADER, exchange.version))
+            listed.append(("Vary", f"{versions.HEADER}, Authorization, X-Auth-Token"))
+        listed += exchange.headers
+
+
+class Version(PecanHook):  # type: ignore[misc]
+    """Settles the version of the API for what lies under ``/v1``."""
+
+    def on_route(self, state: Any) -> None:
+        """Refuse versions that are not served."""
+        environ = state.request.environ
+        exchange: Exchange = environ[KEY]
+        exchange.under_v1 = is_versioned(environ.get("PATH_INFO", "").split("/")[1:])
+        if exchange.under_v1:
+            exchange.version = versions.effective(environ)
+
+
+class Authentication(PecanHook):  # type: ignore[misc]
+    """Finds out who is asking, unless the route is for anyone."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+
+    def before(self, state: Any) -> None:
+        """Make the request's context."""
+        environ = state.request.environ
+        exchange: Exchange = environ[KEY]
+        deadline = time.monotonic() + DEFAULT_TIMEOUT_S
+        if exchange.match is None or exchange.match.route.policy == PUBLIC:
+            exchange.context = Context(
+                user="", project="", request_id=exchange.request_id, deadline=deadline
+            )
+            return
+        identity = self._authenticator.authenticate(
+            Credentials(
+                authorization=environ.get("HTTP_AUTHORIZATION", ""),
+                token=environ.get("HTTP_X_AUTH_TOKEN", ""),
+                project=environ.get("HTTP_X_IOT_PROJECT"),
+                address=environ.get("REMOTE_ADDR", ""),
+            )
+        )
+        exchange.context = Context(
+            user=identity.user,
+            user_name=identity.user_name,
+            project=identity.project,
+            roles=identity.roles,
+            request_id=exchange.request_id,
+            deadline=deadline,
+        )
+
+
+class Right(PecanHook):  # type: ignore[misc]
+    """Asks the policy for the route's right; a route without one is denied."""
+
+    def __init__(self, rights: Rights) -> None:
+        self._rights = rights
+
+    def before(self, state: Any) -> None:
+        """Refuse who may not."""
+        exchange: Exchange = state.request.environ[KEY]
+        match, context = exchange.match, exchange.context
+        if match is None or context is None or not match.route.policy:
+            raise Forbidden("no policy allows this")
+        if match.route.policy != PUBLIC:
+            own = {"project": context.project, "user": context.user}
+            self._rights.enforce(match.route.policy, context, own)
+
+
+class Errors(PecanHook):  # type: ignore[misc]
+    """The rim: every error leaves as JSON, and those not ours as a generic one."""
+
+    def __init__(self, challenge: str) -> None:
+        self._challenge = challenge
+
+    def on_error(self, state: Any, error: Exception) -> Any:
+        """Return the answer of an error."""
+        exchange: Exchange | None = state.request.environ.get(KEY)
+        request_id = exchange.request_id if exchange is not None else ""
+        return error_answer(error, request_id, self._challenge)
+
+
+def error_answer(error: BaseException, request_id: str, challenge: str) -> Any:
+    """Return the response for an error; log what is not one of ours."""
+    if isinstance(error, HTTPException):
+        error = _from_http(error)
+    if not isinstance(error, Error):
+        LOG.error("request %s failed", request_id, exc_info=error)
+        error = Error("internal error; the logs hold more under the request id")
+    wire = error.to_wire()
+    status = int(wire["http_status"])
+    headers = error_headers(error)
+    if status == 401:
+        headers["WWW-Authenticate"] = challenge
+    return respond(status, problem(wire, request_id), headers)
+
+
+def error_headers(error: Error) -> dict[str, str]:
+    """Return the headers that go with an error."""
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": ", ".join(error.allow)}
+    if isinstance(error, TooManyFailures):
+        return {"Retry-After": "60"}
+    return {"Retry-After": "2"} if error.http_status == 503 else {}
+
+
+def _from_http(error: Any) -> Error:
+    """Turn what Pecan or WebOb raise into ours."""
+    if error.status_int >= 500:
+        return Error("internal error; the logs hold more under the request id")
+    if error.status_int == 401:
+        return Unauthenticated()
+    return BadRequest(str(error.detail or error.explanation)[:500])
+
+
+def ordered(authenticator: Authenticator, rights: Rights) -> tuple[Any, ...]:
+    """Return all hooks, in the order in which they see a request."""
+    hooks: tuple[Any, ...] = (
+        Begin(),
+        Errors(authenticator.challenge),
+        Version(),
+        Authentication(authenticator),
+        Right(rights),
+    )
+    for place, hook in enumerate(hooks):
+        hook.priority = place
+    return hooks
