@@ -21,9 +21,9 @@ OWN_FILES: Mapping[str, Sequence[str]] = {
     "store": ("table", "model", "states"),
     "schema": ("model", "states"),
     "policy": (),
-    "commands": ("store", "model", "states"),
-    "reports": ("commands", "store", "model", "states"),
-    "periodic": ("commands", "store", "model", "states"),
+    "commands": ("reports", "store", "model", "states"),
+    "reports": ("store", "model", "states"),
+    "periodic": ("commands", "reports", "store", "model", "states"),
     "api": ("schema", "policy", "store", "model", "states"),
     "__init__": ("*",),
 }

@@ -12,7 +12,7 @@ ROOT = "(root)"
 """The layer of single files directly in a package that have no row of their own."""
 
 CLOUD_LAYERS: Mapping[str, Sequence[str]] = {
-    ROOT: (ROOT,),
+    ROOT: (ROOT, "feature"),
     "bridge": (ROOT,),
     "feature": (ROOT,),
     "api": (ROOT, "feature", "api", "rpc.client"),
@@ -29,7 +29,7 @@ CLOUD_LAYERS: Mapping[str, Sequence[str]] = {
     "registry_policies": (ROOT, "feature", "registry", "api.policy"),
     "conf": (ROOT, "conf"),
     "graphql": (ROOT, "feature", "features", "api", "rpc.client"),
-    "sdk": ("sdk", "missing"),
+    "sdk": ("sdk", "missing", "audit_chain"),
     "cli": ("cli", "sdk", "missing"),
     "dashboard": ("dashboard",),
     "cmd": ("*",),
@@ -47,14 +47,25 @@ BOARD_LAYERS: Mapping[str, Sequence[str]] = {
     "errors": ("protocol",),
     "clock": (),
     "missing": ("errors",),
+    "waiting": (),
     "conf": ("errors", "protocol", "state"),
     "state": ("state", "protocol", "errors", "clock"),
     "camera": ("camera", "errors", "clock", "missing"),
     "inference": ("inference", "errors", "clock", "missing"),
     "sandbox": ("sandbox", "errors", "clock", "missing"),
     "supervisor": ("supervisor", "sandbox", "camera", "inference", "errors", "clock", "missing"),
-    "modules": ("modules", "supervisor.client", "state", "protocol", "errors", "clock"),
-    "session": ("session", "modules", "state", "conf", "protocol", "errors", "clock", "missing"),
+    "modules": ("modules", "supervisor.client", "state", "protocol", "errors", "clock", "waiting"),
+    "session": (
+        "session",
+        "modules",
+        "state",
+        "conf",
+        "protocol",
+        "errors",
+        "clock",
+        "missing",
+        "waiting",
+    ),
     "cmd": ("*",),
     "__main__": ("cmd",),
 }
@@ -62,7 +73,7 @@ BOARD_LAYERS: Mapping[str, Sequence[str]] = {
 
 BOARD_EXCEPTIONS: Mapping[str, Sequence[str]] = {
     # the adapter to the supervisor's socket speaks its frames
-    f"{BOARD}.modules.link": ("supervisor.frames",),
+    f"{BOARD}.modules.link": ("supervisor.frames", "supervisor.restore"),
     # what a plugin sees of cameras and models, inside the sandbox
     f"{BOARD}.sandbox.api": ("camera.base", "inference"),
 }
@@ -82,6 +93,7 @@ LIBRARIES: Mapping[str, Sequence[str]] = {
         "gateway/*",
         "lwm2m/*",
         "cmd/standalone.py",
+        "cmd/children.py",
         "cmd/front.py",
         "cmd/wamp_agent.py",
         "cmd/gateway.py",
@@ -101,7 +113,7 @@ LIBRARIES: Mapping[str, Sequence[str]] = {
 """Library to the files of ``iotronic_mec`` that may load it."""
 
 BOARD_LIBRARIES: Mapping[str, Sequence[str]] = {
-    "twisted": ("cmd.py", "session/*", "modules/link.py", "state/*"),
+    "twisted": ("cmd.py", "waiting.py", "session/*", "modules/*", "state/*"),
     "autobahn": ("cmd.py", "session/*"),
     "numpy": ("camera/*", "inference/*"),
     "PIL": ("camera/*",),
