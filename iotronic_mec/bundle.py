@@ -91,7 +91,7 @@ def check_source(source: bytes, name: str = "code") -> None:
     if len(source) > MAX_SOURCE_BYTES:
         raise BadBundle.of("size", f"{name}: is over {MAX_SOURCE_BYTES} bytes")
     try:
-        text = source.decode()
+        text = source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = source.count(b"\n", 0, error.start) + 1
         raise BadBundle.of("encoding", f"{name}: line {line}: not UTF-8", line=line) from error

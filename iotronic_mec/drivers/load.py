@@ -27,7 +27,7 @@ def load_storage(name: str, folder: Path, clock: Clock | None = None) -> Storage
 
     :param name: of the entry point, ``filesystem`` or ``fake``
     :param folder: where a driver that needs one keeps its bytes
-    :raises NoSuchDriver: names the drivers there are
+    :raises NoSuchDriver: none of this name is installed, or it does not load
     """
     try:
         manager: DriverManager[Any] = DriverManager(
