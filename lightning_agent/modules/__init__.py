@@ -1,0 +1,1 @@
+"""What the board can do, one file for each module; see :mod:`modules.base` to write one."""

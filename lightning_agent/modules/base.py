@@ -1,0 +1,133 @@
+"""Everything the author of a module needs.
+
+A module is a class with procedures; the part before the dot in an order's name
+(``device.echo``) is the module's name, the part behind it the method's::
+
+    class Thermometer(Module):
+        name = "thermometer"
+
+        @procedure(effect=False)
+        async def read(self, order: OperationCall) -> dict[str, float]:
+            return {"celsius": 21.5}
+
+The method gets the checked order and returns any JSON value. It raises an
+:class:`~lightning_agent.errors.Error` to say why the work failed. It runs on the
+reactor and must not block. It is cancelled at the order's deadline; what it
+started outside of this process it must bound itself, by ``order.remaining_s``.
+Modules are listed in :data:`lightning_agent.modules.builtin.MODULES`, or named by
+the board's owner in ``agent.toml``: ``[agent] modules = ["package.module:Class"]``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from lightning_agent.clock import Clock
+from lightning_agent.errors import Error
+from lightning_agent.modules.keeper import Keeper
+from lightning_agent.modules.link import Link
+from lightning_agent.protocol.messages import OperationCall
+
+Method = Callable[[Any, OperationCall], Awaitable[Any]]
+Marked = TypeVar("Marked", bound=Method)
+
+_MARK = "_lightning_effect"
+
+
+class BadParameters(Error):
+    """A parameter of the order is missing or wrong; the message names it."""
+
+    code = "bad_parameters"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Procedure:
+    """One order the board understands.
+
+    ``effect``: whether carrying it out twice would differ from once. Such an
+    order is written down before it begins and before it is answered.
+    """
+
+    name: str
+    effect: bool
+    run: Callable[[OperationCall], Awaitable[Any]]
+
+
+def procedure(*, effect: bool) -> Callable[[Marked], Marked]:
+    """Mark a method of a module as a procedure.
+
+    :param effect: whether it changes anything, see :class:`Procedure`
+    """
+
+    def mark(method: Marked) -> Marked:
+        setattr(method, _MARK, effect)
+        return method
+
+    return mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What modules are given: time, the supervisor, and the plugins' keeper."""
+
+    clock: Clock
+    link: Link
+    keeper: Keeper
+
+
+class Module:
+    """A group of procedures. Subclasses set ``name`` and mark methods."""
+
+    name: ClassVar[str]
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def procedures(self) -> list[Procedure]:
+        """Return the marked methods under their full names."""
+        return [
+            Procedure(name=f"{self.name}.{method_name}", effect=getattr(method, _MARK), run=method)
+            for method_name, method in inspect.getmembers(self, inspect.ismethod)
+            if hasattr(method, _MARK)
+        ]
+
+
+def text_of(order: OperationCall, key: str) -> str:
+    """Return a parameter that must be a text.
+
+    :raises BadParameters: it is absent or no text
+    """
+    value = order.parameters.get(key)
+    if not isinstance(value, str):
+        raise BadParameters(f"the parameter {key} must be a text")
+    return value
+
+
+def table_of(order: OperationCall, key: str) -> dict[str, Any] | None:
+    """Return a parameter that must be a map with text keys, ``None`` when it is absent or null.
+
+    :raises BadParameters: it is anything else
+    """
+    value = order.parameters.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+        raise BadParameters(f"the parameter {key} must be a map with text keys")
+    return value
+
+
+def number_of(order: OperationCall, key: str, otherwise: float, most: float) -> float:
+    """Return a parameter that must be a number 0..most.
+
+    :param otherwise: what it is when absent or null
+    :raises BadParameters: it is anything else
+    """
+    value = order.parameters.get(key)
+    if value is None:
+        return otherwise
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise BadParameters(f"the parameter {key} must be a number 0..{most:g}")
+    return float(value)

@@ -1,0 +1,1 @@
+"""The board's session with the cloud: joining, keeping, ending, and what runs over it."""

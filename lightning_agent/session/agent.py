@@ -1,0 +1,242 @@
+"""The agent of one board: all parts put together. Reactor thread only."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import Any
+
+from autobahn.wamp.exception import ApplicationError, TransportLost
+from autobahn.wamp.types import RegisterOptions
+from twisted.internet.defer import Deferred
+
+from lightning_agent.clock import Clock
+from lightning_agent.conf import Conf
+from lightning_agent.errors import Error
+from lightning_agent.modules import builtin
+from lightning_agent.modules.autostart import Autostart
+from lightning_agent.modules.base import Parts
+from lightning_agent.modules.fetch import Fetcher
+from lightning_agent.modules.keeper import Keeper
+from lightning_agent.modules.link import Link
+from lightning_agent.modules.plugin import AgentRestarted, PluginModule
+from lightning_agent.modules.reconcile import Reconciler
+from lightning_agent.protocol import names
+from lightning_agent.protocol.messages import Join, Joined, OperationCall
+from lightning_agent.session.backoff import DEFAULT_RETRY_WINDOW_S, Schedule, SessionEnd
+from lightning_agent.session.cloud import CALL_LIMIT_S, Cloud, CloudAway
+from lightning_agent.session.component import Component
+from lightning_agent.session.dispatch import Dispatcher
+from lightning_agent.session.heartbeat import Heartbeat
+from lightning_agent.session.report import Reporter
+from lightning_agent.session.transport import (
+    Connection,
+    KeyLogin,
+    Session,
+    Target,
+    trust_root,
+)
+from lightning_agent.state.disk import ThreadDisk
+from lightning_agent.state.identity import IDENTITY_FILE, BoardKey, Identity
+from lightning_agent.state.journal import FILE_NAME, Journal
+from lightning_agent.state.outbox import Outbox
+from lightning_agent.state.store import Store
+from lightning_agent.waiting import in_background, wait_for
+
+LOG = logging.getLogger(__name__)
+
+WATCH_S = 5.0
+"""How often the identity's file is looked at: enrolling again takes effect without a restart."""
+SHUTDOWN_LIMIT_S = 1.0
+"""For telling the supervisor to end."""
+
+
+class Agent:
+    """Everything one board does, until :meth:`stop` or a new enrolment.
+
+    :raises Error: the state directory cannot be used
+    """
+
+    def __init__(self, reactor: Any, conf: Conf, identity: Identity) -> None:
+        self._reactor = reactor
+        self._conf = conf
+        self._identity = identity
+        self._watched = self._identity_stamp()
+        self._watching: Any = None
+        self.stopped: Deferred[None] = Deferred()
+        """Fires when :meth:`stop` is through."""
+        randomness = random.SystemRandom()
+        self._disk = ThreadDisk(reactor)
+        self._journal = Journal(conf.state_dir / FILE_NAME)
+        self._outbox = Outbox(reactor, self._disk, self._journal)
+        self._store = Store(conf.state_dir, self._disk)
+        self._link = Link(reactor, conf.state_dir)
+        self._make_plugins(randomness)
+        self._make_session(randomness)
+
+    async def run(self) -> None:
+        """Be the agent; returns when stopped or when the identity on disk is another one."""
+        LOG.info("board %s (%s): agent starts", self._identity.board, self._identity.name)
+        self._link.start()
+        self._watching = self._reactor.callLater(WATCH_S, self._watch)
+        in_background(self._dispatcher.settle(self._recover), "settling open orders")
+        await self._component.run()
+
+    async def stop(self, *, stop_plugins: bool = False) -> None:
+        """End within two seconds; the supervisor and its plugins stay unless asked."""
+        if self._watching is not None and self._watching.active():
+            self._watching.cancel()
+        self._autostart.stop()
+        self._reconciler.stop()
+        await self._component.stop()
+        if stop_plugins:
+            try:
+                await self._link.request("shutdown", limit_s=SHUTDOWN_LIMIT_S)
+            except Error as error:
+                LOG.warning("the supervisor did not take the order to end: %s", error)
+        self._link.stop()
+        await self._outbox.flush()
+        self._disk.stop()
+        self._journal.close()
+        self.stopped.callback(None)
+
+    def _make_plugins(self, randomness: random.Random) -> None:
+        clock = Clock()
+        fetcher = Fetcher(
+            self._reactor,
+            self._conf.state_dir,
+            self._disk,
+            randomness=randomness,
+            trust_root=trust_root(self._conf.cloud.ca),
+        )
+        self._keeper = Keeper(link=self._link, store=self._store, fetcher=fetcher, clock=clock)
+        self._autostart = Autostart(
+            self._reactor, keeper=self._keeper, link=self._link, store=self._store
+        )
+        self._link.on_connected = self._autostart.connected
+        self._link.on_event = self._autostart.on_event
+        self._reconciler = Reconciler(
+            self._reactor,
+            board=self._identity.board,
+            keeper=self._keeper,
+            store=self._store,
+            randomness=randomness,
+        )
+        parts = Parts(clock=clock, link=self._link, keeper=self._keeper)
+        self._modules = builtin.load(parts, self._conf.modules)
+
+    def _make_session(self, randomness: random.Random) -> None:
+        board = self._identity.board
+        self._cloud = Cloud(self._reactor)
+        reporter = Reporter(
+            link=self._link,
+            keeper=self._keeper,
+            outbox=self._outbox,
+            local_ip=self._local_ip,
+            procedures=lambda: self._dispatcher.procedures,
+        )
+        self._dispatcher = Dispatcher(
+            self._reactor,
+            board=board,
+            clock=Clock(),
+            outbox=self._outbox,
+            procedures=[item for module in self._modules for item in module.procedures()],
+            state=reporter.state,
+            concurrency=self._conf.concurrency,
+        )
+
+        async def join() -> Join:
+            self._asked_at_s = time.monotonic()
+            return await reporter.join()
+
+        self._heartbeat = Heartbeat(
+            self._reactor,
+            board=board,
+            cloud=self._cloud,
+            outbox=self._outbox,
+            randomness=randomness,
+            join=join,
+            report=reporter.report,
+            adopt=self._adopt,
+        )
+        self._keeper.on_change = self._heartbeat.changed
+        self._reconciler.ask_again = self._heartbeat.rejoin
+        self._make_component(randomness)
+
+    def _make_component(self, randomness: random.Random) -> None:
+        conf = self._conf.cloud
+        if conf.url and conf.url != self._identity.url:
+            LOG.warning("agent.toml names %s, enrolled at %s", conf.url, self._identity.url)
+        target = Target(url=conf.url or self._identity.url, realm=conf.realm, ca=conf.ca)
+        login = KeyLogin(self._identity.board, BoardKey.load(self._conf.state_dir))
+        window_s = self._store.retry_window_s
+        self._schedule = Schedule(
+            randomness, DEFAULT_RETRY_WINDOW_S if window_s is None else window_s
+        )
+        self._component = Component(
+            self._reactor,
+            attempt=lambda: Connection(self._reactor, target, login),
+            schedule=self._schedule,
+            on_join=self._joined,
+            on_end=self._ended,
+            board=self._identity.board,
+        )
+
+    async def _joined(self, session: Session) -> None:
+        """Open a session for orders, then begin to report."""
+        prefix = names.board_prefix(self._identity.board)
+        options = RegisterOptions(  # type: ignore[no-untyped-call]
+            match="prefix", details_arg="details", force_reregister=True
+        )
+        try:
+            await wait_for(
+                self._reactor,
+                session.register(self._dispatcher.handle, prefix, options=options),
+                CALL_LIMIT_S,
+                lambda: CloudAway("the registration was not answered"),
+            )
+        except (ApplicationError, CloudAway, TransportLost) as error:
+            LOG.warning("board %s: not open for orders: %s", self._identity.board, error)
+            session.disconnect()
+            return
+        LOG.info("board %s: joined, session %s", self._identity.board, session.session_id)
+        self._cloud.session = session
+        self._component.ready()
+        self._heartbeat.start()
+
+    def _ended(self, end: SessionEnd) -> None:
+        self._cloud.session = None
+        self._heartbeat.stop()
+
+    async def _adopt(self, joined: Joined) -> None:
+        LOG.info("board %s: %d plugins desired", self._identity.board, len(joined.plugins))
+        self._schedule.retry_window_s = joined.retry_window_s
+        await self._store.set_retry_window(joined.retry_window_s)
+        await self._reconciler.adopt(joined.plugins, self._asked_at_s)
+
+    async def _recover(self, name: str, order: OperationCall) -> str:
+        for module in self._modules:
+            if isinstance(module, PluginModule) and name.startswith(f"{module.name}."):
+                return await module.recover(name, order)
+        raise AgentRestarted("the agent was restarted before the order had ended")
+
+    def _local_ip(self) -> str | None:
+        session = self._cloud.session
+        transport = getattr(getattr(session, "_transport", None), "transport", None)
+        return str(transport.getHost().host) if transport is not None else None
+
+    def _identity_stamp(self) -> tuple[int, int] | None:
+        try:
+            stat = (self._conf.state_dir / IDENTITY_FILE).stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_ino
+
+    def _watch(self) -> None:
+        stamp = self._identity_stamp()
+        if stamp is not None and stamp != self._watched:
+            LOG.info("board %s: enrolled anew, starting over", self._identity.board)
+            in_background(self.stop(), "stopping")
+        else:
+            self._watching = self._reactor.callLater(WATCH_S, self._watch)
