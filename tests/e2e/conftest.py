@@ -1,0 +1,20 @@
+"""One cloud for the tests of a module, and one board on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.cloud import Cloud
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Start a cloud; end it and all of its processes after the module."""
+    made = Cloud(tmp_path_factory.mktemp("e2e"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()

@@ -1,0 +1,146 @@
+"""A5: the real python-iotronicclient 0.4.7, unmodified, with a token and a URL."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import side_environment
+from tests.e2e.cloud import Cloud
+
+CODE = "def main(context, who='world'):\n    return f'hello {who}'\n"
+LOOP = (
+    "def main(context):\n"
+    "    import time\n"
+    "    while not context.stopping:\n"
+    "        time.sleep(0.05)\n"
+)
+
+pytestmark = pytest.mark.timeout(300)
+
+
+class Upstream:
+    """The command line client of IoTronic."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        program = side_environment.executable("iotronicclient", "iotronic")
+        self._command = [str(program), "--os-auth-token", cloud.token]
+        self._command += ["--iotronic-url", cloud.url]
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        """Run one command and return what it prints."""
+        done = subprocess.run(
+            [*self._command, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == code, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def json(self, *arguments: str) -> Any:
+        """Run one command with ``--json`` and return what it prints."""
+        return json.loads(self("--json", *arguments))
+
+
+@pytest.fixture(scope="module")
+def iotronic(cloud: Cloud) -> Upstream:
+    """Give the client, logged in as the administrator."""
+    return Upstream(cloud)
+
+
+@pytest.fixture(scope="module")
+def board(cloud: Cloud) -> Iterator[str]:
+    """Give a board that is online."""
+    yield cloud.make_board("upstream-board")
+
+
+def test_boards_are_created_listed_shown_updated_and_deleted(iotronic: Upstream) -> None:
+    """The life of a board by upstream's commands."""
+    place = ("38.19", "15.55", "10")
+
+    made = iotronic("board-create", "kitchen", "code-kitchen-1", "gateway", *place)
+    listed = iotronic("board-list")
+    detailed = iotronic("board-list", "--detail", "--limit", "1")
+    iotronic("board-update", "kitchen", "mobile=true", "name=hall")
+    shown = iotronic("board-show", "hall")
+    iotronic("board-delete", "hall")
+    gone = iotronic("board-show", "hall", code=1)
+
+    assert "registered" in made and "38.19" in made
+    assert "kitchen" in listed and "code-kitchen-1" not in listed
+    assert "gateway" in detailed
+    assert "True" in shown and "hall" in shown
+    assert "could not be found" in gone
+
+
+def test_plugins_are_created_listed_shown_updated_and_deleted(
+    iotronic: Upstream, tmp_path: Path
+) -> None:
+    """The life of a plugin by upstream's commands; text with é and 😀 comes back."""
+    source = tmp_path / "greet.py"
+    source.write_text(CODE + "# é 😀\n", encoding="utf-8")
+
+    iotronic("plugin-create", "greet", str(source), "--callable")
+    listed = iotronic("plugin-list")
+    shown = iotronic("plugin-show", "greet")
+    iotronic("plugin-update", "greet", "public=true")
+    public = iotronic("plugin-list", "--public")
+    iotronic("plugin-delete", "greet")
+    gone = iotronic("plugin-show", "greet", code=1)
+
+    assert "greet" in listed and "greet" in public
+    assert "é 😀" in shown
+    assert "could not be found" in gone
+
+
+def test_a_callable_plugin_is_injected_called_and_removed(
+    iotronic: Upstream, board: str, tmp_path: Path
+) -> None:
+    """Inject, call with parameters, list and remove by upstream's commands."""
+    source = tmp_path / "hello.py"
+    source.write_text(CODE, encoding="utf-8")
+    iotronic("plugin-create", "hello", str(source), "--callable")
+
+    injected = iotronic("plugin-inject", board, "hello")
+    on_board = iotronic("plugins-on-board", board)
+    called = iotronic("plugin-action", board, "hello", "PluginCall", "--params", "who=you")
+    in_use = iotronic("plugin-delete", "hello", code=1)
+    iotronic("plugin-remove", board, "hello")
+    after = iotronic("plugins-on-board", board)
+
+    assert "injected" in injected.lower()
+    assert "injected" in on_board
+    assert "hello you" in called
+    assert "injected on 1 board" in in_use
+    assert "injected" not in after
+    iotronic("plugin-delete", "hello")
+
+
+def test_a_running_plugin_is_started_asked_and_stopped(
+    iotronic: Upstream, board: str, tmp_path: Path
+) -> None:
+    """Start, status, stop and reboot by upstream's commands."""
+    source = tmp_path / "loop.py"
+    source.write_text(LOOP, encoding="utf-8")
+    iotronic("plugin-create", "loop", str(source))
+    iotronic("plugin-inject", board, "loop", "--onboot")
+
+    started = iotronic("plugin-action", board, "loop", "PluginStart")
+    alive = iotronic("plugin-action", board, "loop", "PluginStatus")
+    rebooted = iotronic("plugin-action", board, "loop", "PluginReboot")
+    stopped = iotronic("plugin-action", board, "loop", "PluginStop")
+    dead = iotronic("plugin-action", board, "loop", "PluginStatus")
+    iotronic("plugin-remove", board, "loop")
+
+    assert "STARTED" in started
+    assert "ALIVE" in alive
+    assert "REBOOTED" in rebooted
+    assert "STOPPED" in stopped
+    assert "DEAD" in dead
