@@ -41,6 +41,13 @@ def read_cloud(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
     return _merge(cloud, _clouds(secrets).get(name, {})) if secrets else cloud
 
 
+def only_cloud(environ: Mapping[str, str]) -> str | None:
+    """Return the name of the one cloud there is; ``None`` for none or several."""
+    path = _find("clouds", environ.get("OS_CLIENT_CONFIG_FILE"))
+    names = list(_clouds(path)) if path else []
+    return names[0] if len(names) == 1 else None
+
+
 def _find(stem: str, named: str | None) -> Path | None:
     if named:
         return Path(named).expanduser()

@@ -12,6 +12,9 @@ from cliff.columns import FormattableColumn
 
 from iotronic_mec.sdk.resource import Resource
 
+SHORT = 72
+"""Longest JSON that stands in one line of a table, characters."""
+
 Row = tuple[Sequence[str], Sequence[Any]]
 """Names and values of one thing."""
 
@@ -34,12 +37,15 @@ class JsonList(list[Any]):
 
 
 class JsonCell(FormattableColumn[Any]):
-    """A cell that is JSON: lines of JSON in a table, itself with ``-f json``."""
+    """A cell that is JSON: JSON in a table, itself with ``-f json``."""
 
     def human_readable(self) -> str:
         """Return what stands in a table; nothing for ``None``."""
         if self._value is None or self._value in ({}, []):
             return ""
+        short = json.dumps(self._value, ensure_ascii=False)
+        if len(short) <= SHORT:
+            return short
         return json.dumps(self._value, ensure_ascii=False, indent=2)
 
     def machine_readable(self) -> Any:

@@ -21,10 +21,13 @@ from iotronic_mec.cli.exits import UsageError
 from iotronic_mec.cli.failure import describe
 from iotronic_mec.cli.progress import Bar
 from iotronic_mec.sdk import Answer, Client, Error
-from iotronic_mec.sdk.errors import WaitTimeout
+from iotronic_mec.sdk.errors import InvalidName, WaitTimeout
 from iotronic_mec.sdk.request import WAIT_S
 
 LOG = logging.getLogger(__name__)
+
+CODES = ((WaitTimeout, exits.STILL_WAITING), (InvalidName, exits.USAGE))
+"""Errors with an exit code of their own."""
 
 
 class HasCloud(Protocol):
@@ -62,7 +65,7 @@ class Rim(command.Command):
             return exits.USAGE
         except Error as error:
             self.complain(error)
-            return exits.STILL_WAITING if isinstance(error, WaitTimeout) else exits.FAILED
+            return next((code for kind, code in CODES if isinstance(error, kind)), exits.FAILED)
 
     def complain(self, error: Error) -> None:
         """Tell of an error; its traceback only with ``--debug``."""

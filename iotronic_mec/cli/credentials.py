@@ -7,10 +7,11 @@ The first of these that is there:
 3. ``OS_AUTH_TYPE`` with the variables of that type (``http_basic``:
    ``OS_ENDPOINT``, ``OS_USERNAME``, ``OS_PASSWORD``);
 4. ``OS_AUTH_TOKEN`` with ``IOTRONIC_URL``;
-5. ``OS_CLOUD``.
+5. ``OS_CLOUD``;
+6. the one cloud in clouds.yaml, if there is no other in it.
 
-A standalone cloud's ``openrc`` sets both of the last two; they are the same
-cloud and the same user.
+A standalone cloud's ``openrc`` sets numbers 4 and 5; they are the same cloud
+and the same user.
 """
 
 from __future__ import annotations
@@ -23,13 +24,20 @@ from typing import Any
 from keystoneauth1 import exceptions, loading, session
 
 from iotronic_mec import __version__
-from iotronic_mec.cli.clouds import read_cloud
+from iotronic_mec.cli.clouds import only_cloud, read_cloud
 from iotronic_mec.cli.exits import UsageError
 from iotronic_mec.sdk import Client
 from iotronic_mec.sdk.transport import TIMEOUT_S
 
 TOKEN_TYPES = frozenset({"", "none", "admin_token"})
 """Values of ``OS_AUTH_TYPE`` that leave a ready token its place."""
+
+ORDER = (
+    "The first of these that is there: --os-cloud; --os-auth-token with --iotronic-url or its "
+    "variable; OS_AUTH_TYPE with the variables of that type (http_basic: OS_ENDPOINT, "
+    "OS_USERNAME, OS_PASSWORD); OS_AUTH_TOKEN with IOTRONIC_URL; OS_CLOUD; the only cloud in "
+    "clouds.yaml. 'source DIR/openrc' of a standalone cloud sets what is needed."
+)
 
 HELP = "no credentials: 'source DIR/openrc' of a standalone cloud, or give --os-cloud NAME"
 
@@ -71,10 +79,11 @@ def connect(options: argparse.Namespace, environ: Mapping[str, str]) -> Client:
         }
     elif not options.cloud and environ.get("OS_AUTH_TYPE"):
         settings = {"auth_type": environ["OS_AUTH_TYPE"], "auth": _from_environ(environ)}
-    elif options.cloud or environ.get("OS_CLOUD"):
-        settings = read_cloud(options.cloud or environ["OS_CLOUD"], environ)
     else:
-        raise UsageError(HELP)
+        name = options.cloud or environ.get("OS_CLOUD") or only_cloud(environ)
+        if name is None:
+            raise UsageError(HELP)
+        settings = read_cloud(name, environ)
     return _client(settings, options, environ)
 
 

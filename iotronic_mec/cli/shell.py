@@ -60,9 +60,7 @@ class Shell(App):
         """Return the parser of what stands before the command."""
         parser = super().build_option_parser(description, version, argparse_kwargs)
         parser.epilog = exits.WAITING_EPILOG
-        group = parser.add_argument_group(
-            "cloud and credentials", (credentials.__doc__ or "").partition("\n\n")[2]
-        )
+        group = parser.add_argument_group("cloud and credentials", credentials.ORDER)
         group.add_argument(
             "--os-cloud", dest="cloud", metavar="NAME", help="cloud in clouds.yaml (OS_CLOUD)"
         )
@@ -95,14 +93,17 @@ class Shell(App):
         level = {0: logging.ERROR, 1: logging.WARNING, 2: logging.INFO}
         console = logging.StreamHandler(self.stderr)
         console.setLevel(level.get(self.options.verbose_level, logging.DEBUG))
-        handlers: list[logging.Handler] = [console]
         if self.options.debug:
             console.setLevel(logging.DEBUG)
+        handlers: list[logging.Handler] = [console]
         if self.options.log_file:
             handlers.append(logging.FileHandler(self.options.log_file))
-        logging.basicConfig(
-            level=logging.DEBUG, format=self.LOG_FILE_MESSAGE_FORMAT, handlers=handlers, force=True
-        )
+        logging.getLogger("stevedore").setLevel(logging.INFO)  # a line for each formatter
+        root = logging.getLogger()
+        root.setLevel(logging.DEBUG)
+        for handler in handlers:
+            handler.setFormatter(logging.Formatter(self.LOG_FILE_MESSAGE_FORMAT))
+            root.addHandler(handler)
 
     def initialize_app(self, argv: list[str]) -> None:
         """Prepare the client without making it."""

@@ -106,6 +106,7 @@ class HttpCloud:
         }
         self._faults: list[Reply | None] = []
         self._polls = 0
+        self._ended_with: Any = None
         self._server = Rim(self.answer)
 
     @property
@@ -293,7 +294,7 @@ class HttpCloud:
             "board_uuid": self.find("boards", "kitchen")["uuid"],
             "request_uuid": ORDER,
             "result": "SUCCESS" if good else "ERROR",
-            "message": self.said if good else None,
+            "message": self._ended_with if good else None,
             "state": self.states[-1],
             "cause": self.cause,
         }
@@ -313,7 +314,7 @@ class HttpCloud:
         if seen.body.get("wait", True):
             text = said if isinstance(said, str) else json.dumps(said)
             return Reply(body=text, headers={"X-IoT-Request": ORDER})
-        self.said, self._polls = said, 0
+        self._ended_with, self._polls = said, 0
         return Reply(status=202, body={"request": ORDER, "state": "queued", "links": []})
 
     def _online(self, name: str) -> None:
