@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
-from iotronic_mec.errors import BadRequest, Error, NotFound, TooLarge, Unavailable
+from iotronic_mec.errors import BadRequest, NotFound, TooLarge, Unavailable
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -42,11 +42,10 @@ class StorageUnavailable(Unavailable):
     code = "iot.storage.unavailable"
 
 
-class StorageFull(Error):
+class StorageFull(Unavailable):
     """The storage has no room left; the operator has to make some."""
 
     code = "iot.storage.full"
-    http_status = 507
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

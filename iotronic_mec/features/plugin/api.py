@@ -349,7 +349,7 @@ ROUTES = (
         body=PluginCreate,
         answer=PluginShape,
         status=201,
-        errors=(409, 413, 507),
+        errors=(409, 413),
         multipart=True,
     ),
     Route(
@@ -370,7 +370,7 @@ ROUTES = (
         summary="Change a plugin",
         body=PluginUpdate,
         answer=PluginShape,
-        errors=(409, 413, 507),
+        errors=(409, 413),
         multipart=True,
     ),
     Route(

@@ -145,7 +145,9 @@ class PluginCommands:
                     "digest": stored.digest,
                     "size": stored.size,
                 }
-            new = store.update_plugin(connection, old, changes, now) if changes else old
+            if not changes:
+                return old.uuid
+            new = store.update_plugin(connection, old, changes, now)
             details = {"fields": sorted(changes), "digest": new.digest}
             self._note(connection, context, "update", new, details)
             return new.uuid
