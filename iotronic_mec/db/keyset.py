@@ -71,7 +71,8 @@ def _after(
     key, place = table.c.id, found.place
     if by_creation:
         here = tuple_(column, key)
-        there = tuple_(place, found.id)
+        # the types of the columns, or the moment is bound as text
+        there = tuple_(place, found.id, types=[column.type, key.type])
         return here < there if page.descending else here > there
     further = key < found.id if page.descending else key > found.id
     if place is None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from iotronic_mec.context import Context
 from iotronic_mec.errors import BadRequest
@@ -14,6 +12,9 @@ from iotronic_mec.features.blob import store
 from iotronic_mec.features.blob.model import KEEP_UNUSED, QuotaExceeded, Reservation, Usage
 from iotronic_mec.ids import new_uuid
 from iotronic_mec.rpc.expose import expose
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 class BlobCommands:

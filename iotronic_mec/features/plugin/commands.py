@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from iotronic_mec.context import Context
 from iotronic_mec.errors import BadRequest
@@ -27,6 +25,9 @@ from iotronic_mec.features.plugin.model import (
 )
 from iotronic_mec.ids import check_name
 from iotronic_mec.rpc.expose import expose
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 CHANGEABLE = frozenset({"name", "public", "callable", "parameters", "extra"})
 """What an update may change beside the content."""

@@ -1,0 +1,83 @@
+"""Pages of a list by the place of the last row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
+
+from iotronic_mec.db import keyset
+from iotronic_mec.db.engine import open_database, sqlite_url
+from iotronic_mec.db.keyset import MarkerNotFound
+from iotronic_mec.db.session import Database
+from iotronic_mec.db.types import UTCDateTime
+from iotronic_mec.page import Page
+
+TABLE = Table(
+    "thing",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("uuid", String(36)),
+    Column("size", Integer, nullable=True),
+    Column("created_at", UTCDateTime),
+)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+# several made in one moment; sizes with repetitions and nulls
+ROWS = [
+    {"uuid": str(number), "size": size, "created_at": START + timedelta(seconds=number // 3)}
+    for number, size in enumerate([5, None, 5, 1, None, 9, 1])
+]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Return a database with the rows."""
+    made = open_database(sqlite_url(tmp_path / "things.sqlite"))
+    made.write(lambda connection: TABLE.create(connection))
+    made.write(lambda connection: connection.execute(insert(TABLE), ROWS))
+    yield made
+    made.close()
+
+
+def walk(database: Database, sort_key: str, descending: bool, limit: int) -> list[str]:
+    """Return the uuids of all pages, one after another."""
+    seen: list[str] = []
+    marker: str | None = None
+    while True:
+        page = Page(limit=limit, marker=marker, sort_key=sort_key, descending=descending)
+        with database.read() as connection:
+            rows = keyset.fetch(connection, select(TABLE), TABLE, page)
+        seen += [row.uuid for row in rows[:limit]]
+        if len(rows) <= limit:
+            return seen
+        marker = seen[-1]
+        assert len(seen) <= len(ROWS)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize(
+    ("sort_key", "descending", "order"),
+    [
+        ("id", False, "0123456"),
+        ("id", True, "6543210"),
+        ("created_at", True, "6543210"),
+        ("size", False, "3602514"),
+        ("size", True, "5206341"),
+    ],
+)
+def test_pages_hold_every_row_once(
+    database: Database, sort_key: str, descending: bool, order: str, limit: int
+) -> None:
+    """Whatever the order and the size of a page, all rows come, in order, once."""
+    assert walk(database, sort_key, descending, limit) == list(order)
+
+
+def test_unknown_marker_is_an_error(database: Database) -> None:
+    """A marker that names nothing in the list is not the beginning."""
+    page = Page(limit=2, marker="none")
+
+    with database.read() as connection, pytest.raises(MarkerNotFound):
+        keyset.fetch(connection, select(TABLE), TABLE, page)
