@@ -19,6 +19,11 @@ from iotronic_mec.ids import NAME, is_uuid, normal_uuid
 MAX_JSON_TEXT = 262_144
 """Longest JSON field given as text, characters."""
 
+MAX_LITERAL_TEXT = 16_384
+"""Longest JSON field given as a Python literal, characters. Chosen here: hostile
+text of this length keeps Python's parser busy for a tenth of a second, and of
+:data:`MAX_JSON_TEXT` for ten."""
+
 _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 
@@ -80,6 +85,8 @@ def _json_object(value: Any) -> Any:
         return orjson.loads(value)
     except orjson.JSONDecodeError:
         pass
+    if len(value) > MAX_LITERAL_TEXT:
+        raise ValueError("a JSON object is expected")
     try:
         # upstream reads the text as a Python literal; old clients rely on it
         return ast.literal_eval(value)
