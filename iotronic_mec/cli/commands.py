@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "request list": f"{_V1}.request:ListRequests",
     "request show": f"{_V1}.request:ShowRequest",
     "request wait": f"{_V1}.request:WaitRequest",
+    "request cancel": f"{_V1}.request:CancelRequest",
     "audit list": f"{_V1}.audit:ListAudit",
     "audit verify": f"{_V1}.audit:VerifyAudit",
     "user create": f"{_V1}.identity:CreateUser",

@@ -23,6 +23,7 @@ class AuditRow(Resource):
     time: datetime | None = field(default=None, metadata=MOMENT)
     project: str | None = None
     user: str | None = None
+    user_name: str | None = None
     action: str | None = None
     target_kind: str | None = None
     target: str | None = None
@@ -41,7 +42,11 @@ class Audit:
         self._transport = transport
 
     def iterate(self, *, limit: int | None = None, **filters: Json) -> Iterator[AuditRow]:
-        """Yield rows, the oldest first unless ``sort_dir`` says otherwise."""
+        """Yield rows, the oldest first unless ``sort_dir`` says otherwise.
+
+        :param filters: ``user``, ``action``, ``target_kind``, ``target``,
+            ``outcome``, ``request_id``, ``project`` (administrators)
+        """
         return map(AuditRow.from_wire, self.iter_raw(limit=limit, **filters))
 
     def iter_raw(self, *, limit: int | None = None, **filters: Json) -> Iterator[dict[str, Any]]:

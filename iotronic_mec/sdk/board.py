@@ -21,7 +21,11 @@ ECHO = "DeviceEcho"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board(Resource):
-    """A board. ``code`` and ``enrol_url`` are there once, in the answer of create."""
+    """A board.
+
+    ``level`` is what its sandbox holds; ``code`` and ``enrol_url`` are there
+    once, in the answer of create.
+    """
 
     uuid: str
     name: str | None = None
@@ -36,12 +40,15 @@ class Board(Resource):
     fleet: str | None = None
     mobile: bool | None = None
     lr_version: str | None = None
+    level: str | None = None
+    mac_addr: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     capabilities: Json = None
     connectivity: Json = None
     location: Json = None
     extra: Json = None
     config: Json = None
+    status_at: datetime | None = field(default=None, metadata=MOMENT)
     created_at: datetime | None = field(default=None, metadata=MOMENT)
     updated_at: datetime | None = field(default=None, metadata=MOMENT)
 
@@ -82,9 +89,9 @@ class NewBoard:
 class EnrolmentCode(Resource):
     """A fresh enrolment code, shown once, and the address to enrol at."""
 
+    uuid: str | None = None
     code: str
     enrol_url: str | None = None
-    expires_at: datetime | None = field(default=None, metadata=MOMENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +105,11 @@ class Reason(Resource):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation(Resource):
-    """The cloud's judgement of a board, by the predicates that decide."""
+    """Whether a board is online and converged, by the predicates that decide."""
 
-    online: Json = None
-    converged: Json = None
+    board: str | None = None
+    online: bool = False
+    converged: bool = False
     reasons: tuple[Reason, ...] = field(
         default=(), metadata={"read": lambda wire: tuple(Reason.from_wire(each) for each in wire)}
     )

@@ -23,12 +23,18 @@ LOGS = "PluginLogs"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injection(Resource):
-    """One plugin on one board."""
+    """One plugin on one board: ``running`` and ``digest`` as wanted, ``actual`` as it is."""
 
     plugin: str
+    name: str | None = None
     status: str | None = None
     onboot: bool | None = None
-    state: str | None = None
+    running: bool | None = None
+    converged: bool | None = None
+    digest: str | None = None
+    actual: str | None = None
+    pid: int | None = None
+    started_at: datetime | None = field(default=None, metadata=MOMENT)
     cause: Json = None
     created_at: datetime | None = field(default=None, metadata=MOMENT)
     updated_at: datetime | None = field(default=None, metadata=MOMENT)
@@ -90,7 +96,8 @@ class Injections:
 
         :raises NotFound: it is not injected there
         """
-        return self._send("DELETE", _path(target), {}, wait=wait)
+        call = Call(method="DELETE", path=_path(target), query={"wait": None if wait else False})
+        return read_answer(self._transport.send(call))
 
     def act(
         self,
@@ -153,7 +160,7 @@ class Injections:
     ) -> Answer:
         if not wait:
             body["wait"] = False
-        call = Call(method=method, path=path, json=body or None, idempotency_key=key)
+        call = Call(method=method, path=path, json=body, idempotency_key=key)
         return read_answer(self._transport.send(call))
 
 

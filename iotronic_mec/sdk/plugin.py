@@ -31,6 +31,7 @@ class Plugin(Resource):
     uuid: str
     name: str | None = None
     owner: str | None = None
+    project: str | None = None
     public: bool | None = None
     callable: bool | None = None
     parameters: Json = None
@@ -102,15 +103,30 @@ class Plugins:
         :raises BadRequest: the bundle is not what a bundle must be
         :raises TooLarge: the bundle is over the limit
         """
-        body: dict[str, Any] = {"json": _json_body(plugin)}
+        fields = {
+            "name": plugin.name,
+            "callable": plugin.callable,
+            "public": plugin.public,
+            "parameters": dict(plugin.parameters),
+            "extra": dict(plugin.extra),
+        }
+        body: dict[str, Any] = {"json": {**fields, "code": plugin.source}}
         if plugin.source is None:
-            body = {"form": _form_body(plugin)}
+            body = {"form": _form(fields, plugin.filename, plugin.content)}
         call = Call(method="POST", path=PATH, idempotency_key=idempotency_key, **body)
         return Plugin.from_wire(self._transport.json(call))
 
-    def update(self, plugin: str, changes: Mapping[str, Any]) -> Plugin:
-        """Change fields of a plugin and return it."""
-        call = Call(method="PATCH", path=_path(plugin), json=dict(changes))
+    def update(
+        self, plugin: str, changes: Mapping[str, Any], *, bundle: tuple[str, bytes] | None = None
+    ) -> Plugin:
+        """Change fields of a plugin and return it; boards get it with the next inject.
+
+        :param bundle: file name (``.py`` or ``.zip``) and bytes of a new bundle
+        """
+        body: dict[str, Any] = {"json": dict(changes)}
+        if bundle is not None:
+            body = {"form": _form(changes, *bundle)}
+        call = Call(method="PATCH", path=_path(plugin), **body)
         return Plugin.from_wire(self._transport.json(call))
 
     def delete(self, plugin: str) -> None:
@@ -132,26 +148,15 @@ class Plugins:
             return _filename(response.headers.get("Content-Disposition"))
 
 
-def _json_body(plugin: NewPlugin) -> dict[str, Any]:
-    return {
-        "name": plugin.name,
-        "code": plugin.source,
-        "callable": plugin.callable,
-        "public": plugin.public,
-        "parameters": dict(plugin.parameters),
-        "extra": dict(plugin.extra),
+def _form(
+    fields: Mapping[str, Any], filename: str, content: bytes
+) -> dict[str, str | tuple[str, bytes]]:
+    """Return a multipart body: texts as they are, all else as JSON text, and the file."""
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in fields.items()
     }
-
-
-def _form_body(plugin: NewPlugin) -> dict[str, str | tuple[str, bytes]]:
-    return {
-        "name": plugin.name,
-        "callable": json.dumps(plugin.callable),
-        "public": json.dumps(plugin.public),
-        "parameters": json.dumps(dict(plugin.parameters)),
-        "extra": json.dumps(dict(plugin.extra)),
-        "bundle": (PurePath(plugin.filename).name, plugin.content),
-    }
+    return {**texts, "bundle": (PurePath(filename).name, content)}
 
 
 def _filename(disposition: str | None) -> str | None:

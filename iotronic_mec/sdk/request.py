@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from iotronic_mec.sdk.answer import SUCCEEDED, Answer, text_of
-from iotronic_mec.sdk.errors import OperationFailed, WaitTimeout
+from iotronic_mec.sdk.errors import OperationFailed, UnexpectedAnswer, WaitTimeout
 from iotronic_mec.sdk.names import segment
 from iotronic_mec.sdk.paging import iter_items
 from iotronic_mec.sdk.resource import MOMENT, Resource
@@ -38,10 +38,12 @@ class Request(Resource):
     state: str | None = None
     cause: Json = None
     project: str | None = None
+    user: str | None = None
     type: int | None = None
     action: str | None = None
     created_at: datetime | None = field(default=None, metadata=MOMENT)
     updated_at: datetime | None = field(default=None, metadata=MOMENT)
+    deadline_at: datetime | None = field(default=None, metadata=MOMENT)
 
     @property
     def ended(self) -> bool:
@@ -79,7 +81,10 @@ class Requests:
         self._transport = transport
 
     def iterate(self, *, limit: int | None = None, **filters: Json) -> Iterator[Request]:
-        """Yield requests."""
+        """Yield requests.
+
+        :param filters: ``state``, ``sort_key``, ``sort_dir``
+        """
         items = iter_items(self._transport, PATH, "requests", query=filters, limit=limit)
         return map(Request.from_wire, items)
 
@@ -92,8 +97,18 @@ class Requests:
 
     def results(self, request: str) -> list[Result]:
         """Return what the boards have made of a request so far."""
-        path = f"{_path(request)}/results"
-        return [Result.from_wire(each) for each in iter_items(self._transport, path, "results")]
+        body = self._transport.json(Call(method="GET", path=f"{_path(request)}/results"))
+        items = body.get("results") if isinstance(body, dict) else None
+        if not isinstance(items, list):
+            raise UnexpectedAnswer("a list 'results' was expected")
+        return [Result.from_wire(each) for each in items]
+
+    def cancel(self, request: str) -> None:
+        """End a request that has not been sent to its board yet.
+
+        :raises Conflict: it was sent, or has ended
+        """
+        self._transport.send(Call(method="DELETE", path=_path(request)))
 
     def wait(
         self, request: str, *, timeout_s: float = WAIT_S, progress: Progress | None = None

@@ -218,7 +218,7 @@ class HttpCloud:
         """A new enrolment code."""
         self.find("boards", name)
         code = seen.body.get("code") or "ANOTHER-CODE"
-        body = {"code": code, "enrol_url": "ws://127.0.0.1:8443/ws", "expires_at": None}
+        body = {"uuid": name, "code": code, "enrol_url": "ws://127.0.0.1:8443/ws"}
         return Reply(status=201, body=body)
 
     def on_explain(self, seen: Seen, name: str) -> Reply:
@@ -230,7 +230,7 @@ class HttpCloud:
             "text": "no agent has enrolled yet",
             "cure": "run 'lightning-agent enrol CODE URL' on the board",
         }
-        body = {"online": {"value": online}, "converged": {"value": online}}
+        body = {"board": found["uuid"], "online": online, "converged": online}
         return Reply(body={**body, "reasons": [] if online else [reason]})
 
     def on_board_action(self, seen: Seen, name: str) -> Reply:
@@ -267,8 +267,9 @@ class HttpCloud:
         """One plugin less on the board."""
         self._online(name)
         del self.injected[self._injection(plugin)]
-        waits = not (seen.body or {}).get("wait", True)
-        return self._ordered(seen, "REMOVED") if waits else Reply(status=204)
+        if seen.query.get("wait") == "false":
+            return self._accepted("REMOVED")
+        return Reply(status=204)
 
     def on_bundle(self, seen: Seen, name: str) -> Reply:
         """A plugin's file."""
@@ -298,7 +299,13 @@ class HttpCloud:
             "state": self.states[-1],
             "cause": self.cause,
         }
-        return self._paged(seen, "results", [row])
+        if seen.query:
+            raise Refusal(400, "iot.request.invalid", "there are no arguments here")
+        return Reply(body={"results": [row]})
+
+    def on_cancel(self, seen: Seen, name: str) -> Reply:
+        """An order that is not sent."""
+        return Reply(status=204)
 
     def on_audit(self, seen: Seen) -> Reply:
         """The audit."""
@@ -314,6 +321,9 @@ class HttpCloud:
         if seen.body.get("wait", True):
             text = said if isinstance(said, str) else json.dumps(said)
             return Reply(body=text, headers={"X-IoT-Request": ORDER})
+        return self._accepted(said)
+
+    def _accepted(self, said: Any) -> Reply:
         self._ended_with, self._polls = said, 0
         return Reply(status=202, body={"request": ORDER, "state": "queued", "links": []})
 
@@ -357,6 +367,7 @@ ROUTES = (
     ("GET /v1/requests", "on_requests"),
     (rf"GET /v1/requests/{NAME}", "on_request"),
     (rf"GET /v1/requests/{NAME}/results", "on_results"),
+    (rf"DELETE /v1/requests/{NAME}", "on_cancel"),
     ("GET /v1/audit", "on_audit"),
     (rf"GET /v1/{NOUN}/{NAME}", "on_show"),
     (rf"PATCH /v1/{NOUN}/{NAME}", "on_update"),

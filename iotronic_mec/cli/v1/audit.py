@@ -10,7 +10,9 @@ from iotronic_mec.cli.columns import Row, Rows, cell, many
 from iotronic_mec.cli.command import Listing, Showing
 from iotronic_mec.cli.v1.board import add_limit
 
-LISTED = ("sequence", "time", "user", "action", "target_kind", "target", "outcome", "reason")
+LISTED = ("sequence", "time", "user_name", "action", "target_kind", "target", "outcome", "reason")
+
+FILTERS = ("project", "user", "action", "target_kind", "target", "outcome", "request_id")
 
 
 class ListAudit(Listing):
@@ -21,14 +23,20 @@ class ListAudit(Listing):
         parser = super().get_parser(prog_name)
         parser.add_argument("--long", action="store_true", help="show all columns")
         parser.add_argument("--newest-first", action="store_true", help="begin with the newest")
+        for name in FILTERS:
+            parser.add_argument(
+                f"--{name.replace('_', '-')}", help=f"only rows with this {name.replace('_', ' ')}"
+            )
         add_limit(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Rows:
         """List them."""
-        order = "desc" if parsed_args.newest_first else None
-        rows = self.cloud.audit.iterate(limit=parsed_args.limit, sort_dir=order)
-        more = ("project", "request_id", "details", "previous", "hash")
+        filters = {name: getattr(parsed_args, name) for name in FILTERS}
+        if parsed_args.newest_first:
+            filters["sort_dir"] = "desc"
+        rows = self.cloud.audit.iterate(limit=parsed_args.limit, **filters)
+        more = ("user", "project", "request_id", "details", "previous", "hash")
         return many(rows, LISTED + more if parsed_args.long else LISTED)
 
 

@@ -168,7 +168,7 @@ class ExplainBoard(Listing):
     def take_action(self, parsed_args: argparse.Namespace) -> Rows:
         """Explain it."""
         found = self.cloud.boards.explain(parsed_args.board)
-        if not found.reasons:
+        if found.online and found.converged:
             self.say(f"{parsed_args.board} is online and has all it should have")
         return many(found.reasons, ("code", "text", "cure"))
 

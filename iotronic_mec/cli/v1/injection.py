@@ -11,6 +11,8 @@ from iotronic_mec.cli.v1.board import with_board
 from iotronic_mec.sdk import Target
 from iotronic_mec.sdk.injection import STATUS
 
+LISTED = ("plugin", "name", "status", "onboot", "running", "actual", "converged", "updated_at")
+
 
 class ListInjections(Listing):
     """List the plugins on a board"""
@@ -22,7 +24,7 @@ class ListInjections(Listing):
     def take_action(self, parsed_args: argparse.Namespace) -> Rows:
         """List them."""
         rows = self.cloud.injections.on_board(parsed_args.board)
-        return many(rows, ("plugin", "status", "onboot", "state", "created_at", "updated_at"))
+        return many(rows, LISTED)
 
 
 class InjectPlugin(Ordering):

@@ -43,12 +43,11 @@ class CreatePlugin(Showing):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Upload it."""
-        if Path(parsed_args.file).suffix not in (".py", ".zip"):
-            raise UsageError(f"{parsed_args.file}: a plugin is a .py or a .zip file")
+        filename, content = read_bundle(parsed_args.file)
         plugin = NewPlugin(
             name=parsed_args.name,
-            filename=parsed_args.file,
-            content=read_file(parsed_args.file),
+            filename=filename,
+            content=content,
             callable=parsed_args.callable,
             public=parsed_args.public,
             parameters=parsed_args.params or {},
@@ -114,7 +113,7 @@ class SetPlugin(Showing):
             action=argparse.BooleanOptionalAction,
             help="whether it runs to its end and gives a result",
         )
-        parser.add_argument("--code", metavar="FILE", help="new code, a .py file")
+        parser.add_argument("--file", metavar="FILE", help="a new bundle, .py or .zip")
         add_objects(parser)
         return parser
 
@@ -128,9 +127,9 @@ class SetPlugin(Showing):
             "extra": parsed_args.extra,
         }
         changes = {key: value for key, value in values.items() if value is not None}
-        if parsed_args.code:
-            changes["code"] = _text(parsed_args.code)
-        return one(self.cloud.plugins.update(parsed_args.plugin, changes), without=("code",))
+        bundle = read_bundle(parsed_args.file) if parsed_args.file else None
+        found = self.cloud.plugins.update(parsed_args.plugin, changes, bundle=bundle)
+        return one(found, without=("code",))
 
 
 class DeletePlugin(Doing):
@@ -208,8 +207,11 @@ def add_objects(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _text(path: str) -> str:
-    try:
-        return read_file(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 text") from error
+def read_bundle(path: str) -> tuple[str, bytes]:
+    """Return a bundle's file name and bytes.
+
+    :raises UsageError: it is no bundle, or cannot be read
+    """
+    if Path(path).suffix not in (".py", ".zip"):
+        raise UsageError(f"{path}: a plugin is a .py or a .zip file")
+    return Path(path).name, read_file(path)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 
 from iotronic_mec.cli.columns import Row, Rows, cell, many, one
-from iotronic_mec.cli.command import Listing, Ordering, Showing
+from iotronic_mec.cli.command import Doing, Listing, Ordering, Showing
 from iotronic_mec.cli.v1.board import add_limit
 from iotronic_mec.sdk import Answer
+from iotronic_mec.sdk.request import TERMINAL
+
+STATES = ("queued", "dispatched", "running", *sorted(TERMINAL))
 
 
 class ListRequests(Listing):
@@ -16,12 +19,13 @@ class ListRequests(Listing):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return the parser."""
         parser = super().get_parser(prog_name)
+        parser.add_argument("--state", choices=STATES, help="only requests of this state")
         add_limit(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Rows:
         """List them."""
-        rows = self.cloud.requests.iterate(limit=parsed_args.limit)
+        rows = self.cloud.requests.iterate(limit=parsed_args.limit, state=parsed_args.state)
         return many(rows, ("uuid", "destination_uuid", "action", "state", "created_at"))
 
 
@@ -54,6 +58,20 @@ class WaitRequest(Ordering):
         present = self.cloud.requests.get(parsed_args.request)
         pending = Answer(request=present.uuid, state="queued")
         return self.finish(pending, f"request {present.uuid}", parsed_args)
+
+
+class CancelRequest(Doing):
+    """End requests that were not sent to their boards yet"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Return the parser."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("requests", metavar="REQUEST", nargs="+", help="uuid")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """Cancel them."""
+        self.each(parsed_args.requests, self.cloud.requests.cancel)
 
 
 def with_request(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
