@@ -17,6 +17,7 @@ in :mod:`iotronic_mec.sdk.errors`; all derive from :class:`Error`.
 
 from __future__ import annotations
 
+from iotronic_mec.audit_chain import Finding, Head, Verdict
 from iotronic_mec.sdk.answer import Answer
 from iotronic_mec.sdk.audit import AuditRow
 from iotronic_mec.sdk.board import Board, EnrolmentCode, Explanation, NewBoard, Reason
@@ -36,6 +37,8 @@ __all__ = [
     "EnrolmentCode",
     "Error",
     "Explanation",
+    "Finding",
+    "Head",
     "Injection",
     "LogLine",
     "Logs",
@@ -50,5 +53,6 @@ __all__ = [
     "Target",
     "Token",
     "User",
+    "Verdict",
     "Versions",
 ]

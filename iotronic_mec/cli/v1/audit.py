@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from iotronic_mec.audit_chain import Head
 from iotronic_mec.cli import exits
 from iotronic_mec.cli.columns import Row, Rows, cell, many
 from iotronic_mec.cli.command import Listing, Showing
 from iotronic_mec.cli.v1.board import add_limit
+from iotronic_mec.sdk import Head
 
 LISTED = ("sequence", "time", "user_name", "action", "target_kind", "target", "outcome", "reason")
 
