@@ -39,12 +39,17 @@ class Project(Resource):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Resource):
-    """A token. ``secret`` is there once, in the answer of create."""
+    """A token; ``role`` is the most it may do, ``None`` for all its user may.
+
+    ``secret`` is there once, in the answer of create.
+    """
 
     uuid: str
     name: str | None = None
     user: str | None = None
+    user_name: str | None = None
     project: str | None = None
+    role: str | None = None
     secret: str | None = None
     expires_at: datetime | None = field(default=None, metadata=MOMENT)
     last_used_at: datetime | None = field(default=None, metadata=MOMENT)

@@ -18,7 +18,9 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from keystoneauth1 import adapter, exceptions, session
@@ -183,7 +185,7 @@ class Transport:
         return json_of(self.send(call))
 
     def _attempt(self, call: Call, headers: Mapping[str, str]) -> requests.Response:
-        body: dict[str, Any] = {}
+        body: dict[str, Any] = _direct(self.endpoint)
         if call.json is not None:
             body["json"] = call.json
         if call.form is not None:
@@ -226,6 +228,16 @@ def json_of(response: requests.Response) -> Json:
             "the answer is no JSON; is this the address of an IoTronic cloud?",
             status=response.status_code,
         ) from error
+
+
+def _direct(root: str) -> dict[str, Any]:
+    """Return what keeps calls to this machine away from a proxy of the environment."""
+    host = urlsplit(root).hostname or ""
+    try:
+        is_here = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        is_here = False
+    return {"proxies": {"no_proxy": host}} if is_here else {}
 
 
 def _arguments(query: Mapping[str, Json]) -> dict[str, Json]:

@@ -13,6 +13,8 @@ from iotronic_mec.cli.command import Doing, Listing, Showing
 from iotronic_mec.cli.exits import UsageError
 from iotronic_mec.cli.v1.board import add_limit
 
+ROLES = ("admin", "member", "reader")
+
 
 class CreateUser(Showing):
     """Create a user (administrators)"""
@@ -26,7 +28,7 @@ class CreateUser(Showing):
             "--role",
             dest="roles",
             action="append",
-            choices=("admin", "member", "reader"),
+            choices=ROLES,
             help="role in the project; can be repeated (default: member)",
         )
         parser.add_argument(
@@ -132,7 +134,11 @@ class CreateToken(Showing):
             "--expires-in",
             type=positive,
             metavar="HOURS",
-            help="how long it is valid (default: until it is deleted)",
+            help="how long it is valid (default: as long as the cloud allows)",
+        )
+        parser.add_argument("--project", help="project it is for (default: your own)")
+        parser.add_argument(
+            "--role", choices=ROLES, help="the most it may do (default: all that you may)"
         )
         return parser
 
@@ -140,7 +146,12 @@ class CreateToken(Showing):
         """Make it."""
         hours = parsed_args.expires_in
         end = datetime.now(UTC) + timedelta(hours=hours) if hours else None
-        fields = {"name": parsed_args.name, "expires_at": end.isoformat() if end else None}
+        fields = {
+            "name": parsed_args.name,
+            "project": parsed_args.project,
+            "role": parsed_args.role,
+            "expires_at": end.isoformat() if end else None,
+        }
         return one(self.cloud.tokens.create(fields))
 
 
@@ -156,7 +167,10 @@ class ListTokens(Listing):
     def take_action(self, parsed_args: argparse.Namespace) -> Rows:
         """List them."""
         tokens = self.cloud.tokens.iterate(limit=parsed_args.limit)
-        return many(tokens, ("uuid", "name", "user", "expires_at", "last_used_at", "created_at"))
+        return many(
+            tokens,
+            ("uuid", "name", "user_name", "role", "expires_at", "last_used_at", "created_at"),
+        )
 
 
 class DeleteToken(Doing):

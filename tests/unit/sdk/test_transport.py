@@ -154,6 +154,16 @@ def test_no_connection_is_told(time: PassingTime) -> None:
     assert len(time.pauses) == 3
 
 
+def test_calls_to_this_machine_need_no_proxy(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy set for the outside world is not asked for a cloud on this machine."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    assert client.boards.get("kitchen").name == "kitchen"
+
+
 def test_error_has_message_code_and_request(client: Client) -> None:
     """The double-encoded body is read whole."""
     with pytest.raises(errors.NotFound) as caught:
