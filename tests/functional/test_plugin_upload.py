@@ -78,7 +78,7 @@ def test_creates_from_an_archive(cloud: PluginCloud) -> None:
     assert (made["parameters"], made["extra"]) == ({"rate": 1}, {"a": True})
     got = cloud.ask("GET", "/v1/plugins/digits/bundle")
     assert got.body == content
-    assert got.headers["Content-Type"] == "application/zip"
+    assert got.headers["Content-Type"] == "application/octet-stream"
     assert got.headers["Content-Length"] == str(len(content))
     assert got.headers["Content-Disposition"] == 'attachment; filename="digits.zip"'
     assert got.headers["Content-Security-Policy"] == "sandbox"

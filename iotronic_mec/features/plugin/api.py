@@ -21,6 +21,7 @@ from iotronic_mec.errors import BadRequest, Error, NotFound, TooLarge
 from iotronic_mec.feature import Route
 from iotronic_mec.features.plugin import store
 from iotronic_mec.features.plugin.model import (
+    FORMATS,
     KIND,
     PY,
     ZIP,
@@ -64,7 +65,7 @@ BUNDLE = "bundle"
 """Name of the file part of a multipart body."""
 
 _PIECE_BYTES = 262_144
-_MEDIA_TYPES = {PY: "text/x-python; charset=utf-8", ZIP: "application/zip"}
+_MEDIA_TYPE = "application/octet-stream"
 # a tenant's bytes, on the origin of the dashboard: never rendered, never run
 _TENANT_HEADERS = {
     "Content-Security-Policy": "sandbox",
@@ -143,7 +144,7 @@ def download(call: Call) -> Answer:
     return Answer(
         body=_pieces(file),
         length=plugin.size,
-        media_type=_MEDIA_TYPES[plugin.format],
+        media_type=_MEDIA_TYPE,
         headers={
             **_TENANT_HEADERS,
             "Content-Disposition": f'attachment; filename="{plugin.name}.{plugin.format}"',
@@ -188,7 +189,7 @@ def _source(call: Call, code: str | None) -> _Source | None:
 
 def _from_upload(upload: Upload, limit_bytes: int) -> _Source:
     suffix = upload.filename.rpartition(".")[2].lower()
-    if suffix not in _MEDIA_TYPES:
+    if suffix not in FORMATS:
         raise BadRequest(
             "bundle: a file name that ends in .py or .zip is expected", details={"field": BUNDLE}
         )
@@ -389,6 +390,6 @@ ROUTES = (
         policy="iot:plugin:get_one",
         summary="Download the bytes of a plugin",
         errors=(409,),
-        media_type="application/octet-stream",
+        media_type=_MEDIA_TYPE,
     ),
 )
