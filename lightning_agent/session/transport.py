@@ -222,9 +222,7 @@ def endpoint(reactor: Any, target: Target) -> Any:
     host = parts.hostname or ""
     secure = parts.scheme == "wss"
     port = parts.port or (443 if secure else 80)
-    plain: Any = HostnameEndpoint(
-        reactor, host, port, CONNECT_LIMIT_S
-    )
+    plain: Any = HostnameEndpoint(reactor, host, port, CONNECT_LIMIT_S)
     if not secure:
         return plain
     return wrapClientTLS(optionsForClientTLS(host, trustRoot=trust_root(target.ca)), plain)

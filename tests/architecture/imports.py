@@ -74,6 +74,8 @@ BOARD_LAYERS: Mapping[str, Sequence[str]] = {
 BOARD_EXCEPTIONS: Mapping[str, Sequence[str]] = {
     # the adapter to the supervisor's socket speaks its frames
     f"{BOARD}.modules.link": ("supervisor.frames", "supervisor.restore"),
+    # the doctor has the supervisor try a sandbox; it runs where no reactor does
+    f"{BOARD}.session.doctor": ("supervisor.client",),
     # what a plugin sees of cameras and models, inside the sandbox
     f"{BOARD}.sandbox.api": ("camera.base", "inference"),
 }

@@ -176,7 +176,6 @@ class CloudProcess:
         """End it."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.terminate()
         self._process.wait(10)
         self._reader.join(5)
 

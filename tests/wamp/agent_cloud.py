@@ -80,8 +80,8 @@ class Cloud(ApplicationSession):
         await self.register(self.enrol, names.ENROL, options=told)
         await self.register(self.joined, names.JOIN, options=told)
         await self.register(self.report, names.REPORT, options=told)
-        await self.register(self.operations, names.OPERATIONS, options=told)
-        await self.register(self.results, names.RESULTS, options=told)
+        await self.register(self.operations, names.OPERATIONS)
+        await self.register(self.results, names.RESULTS)
         await self.register(self.authorize, names.AUTHORIZE_BOARD)
         await self.register(self.authorize, names.AUTHORIZE_ENROL)
         await self.register(self.ticket, names.AUTH_TICKET)
@@ -117,7 +117,11 @@ class Cloud(ApplicationSession):
     ) -> dict[str, Any]:
         mine = uri == names.board_prefix(who["authid"]) if action == "register" else False
         allow = mine or (action == "call" and uri in {*names.REPORTS, names.ENROL})
-        return {"allow": allow and not options.get("forward_for"), "disclose": True, "cache": False}
+        return {
+            "allow": allow and not options.get("forward_for"),
+            "disclose": True,
+            "cache": False,
+        }
 
     def enrol(self, wire: dict[str, Any], details: Any) -> dict[str, Any]:
         message = Enrol.from_wire(wire)

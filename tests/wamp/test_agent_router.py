@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import uuid
 from collections.abc import Iterator
@@ -163,9 +164,7 @@ def test_agent_state_answers_as_at_the_join(board: Board) -> None:
     """The cloud can ask anew for what a join reports."""
     board.start()
 
-    answer = board.cloud.do(
-        "call", uri=f"iotronic.board.{board.uuid}.agent.state", arguments=[{}]
-    )
+    answer = board.cloud.do("call", uri=f"iotronic.board.{board.uuid}.agent.state", arguments=[{}])
 
     assert answer["result"]["join"]["protocol"] == 1
     assert answer["result"]["join"]["connectivity"]["local_ip"] == "127.0.0.1"
@@ -183,16 +182,25 @@ def test_unconfirmed_operations_are_offered_and_sent(board: Board) -> None:
     assert [record["call"]["operation"] for record in sent["records"]] == [operation]
 
 
-def test_joining_again_after_the_router_was_killed(board: Board) -> None:
+def test_joining_again_after_the_router_was_killed(tmp_path: Path) -> None:
     """A killed router is found again when it is back, and orders arrive."""
-    board.start()
-    board.router.kill()
-    board.cloud.forget_events()
-    board.router.start()
+    with contextlib.ExitStack() as cleanup:
+        router = Router(tmp_path / "router")
+        cleanup.callback(router.kill)
+        router.start()
+        cloud = CloudProcess(router)
+        cleanup.callback(cloud.close)
+        cloud.wait("cloud")
+        board = Board(tmp_path, router, cloud)
+        board.enrol()
+        cleanup.callback(board.start().close)
+        router.kill()
+        cloud.forget_events()
+        router.start()
 
-    board.cloud.wait("joined", board=board.uuid)
+        cloud.wait("joined", board=board.uuid)
 
-    assert board.order("device.ping")["result"]["state"] == "succeeded"
+        assert board.order("device.ping")["result"]["state"] == "succeeded"
 
 
 def test_join_is_repeated_in_the_session_when_the_cloud_starts(board: Board) -> None:
