@@ -40,6 +40,8 @@ COMMANDS: Final = {
     "audit verify": f"{_V1}.audit:VerifyAudit",
     "user create": f"{_V1}.identity:CreateUser",
     "user list": f"{_V1}.identity:ListUsers",
+    "user set": f"{_V1}.identity:SetUser",
+    "user password set": f"{_V1}.identity:SetOwnPassword",
     "user delete": f"{_V1}.identity:DeleteUser",
     "project create": f"{_V1}.identity:CreateProject",
     "project list": f"{_V1}.identity:ListProjects",

@@ -11,7 +11,7 @@ from keystoneauth1.plugin import BaseAuthPlugin
 from iotronic_mec import __version__
 from iotronic_mec.sdk.audit import Audit
 from iotronic_mec.sdk.board import Boards
-from iotronic_mec.sdk.identity import Directory, Project, Token, User
+from iotronic_mec.sdk.identity import Directory, Project, Token, User, WhoAmI
 from iotronic_mec.sdk.injection import Injections
 from iotronic_mec.sdk.plugin import Plugins
 from iotronic_mec.sdk.request import Requests
@@ -81,6 +81,13 @@ class Client:
             auth=auth, verify=verify, app_name="iotronic-mec", app_version=__version__
         )
         return cls(made, endpoint=url, pace=pace)
+
+    def whoami(self) -> WhoAmI:
+        """Return who the credentials are.
+
+        :raises Unauthenticated: they are not valid
+        """
+        return WhoAmI.from_wire(self.transport.json(Call(method="GET", path="/v1/whoami")))
 
     def versions(self) -> Versions:
         """Return the versions of the API; also the test that all is reachable.

@@ -47,13 +47,22 @@ class Token(Resource):
     uuid: str
     name: str | None = None
     user: str | None = None
-    user_name: str | None = None
     project: str | None = None
     role: str | None = None
     secret: str | None = None
     expires_at: datetime | None = field(default=None, metadata=MOMENT)
     last_used_at: datetime | None = field(default=None, metadata=MOMENT)
     created_at: datetime | None = field(default=None, metadata=MOMENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhoAmI(Resource):
+    """Who is asking, in which project, with which roles."""
+
+    user: str
+    name: str = ""
+    project: str = ""
+    roles: tuple[str, ...] = field(default=(), metadata={"read": tuple})
 
 
 T = TypeVar("T", bound=Resource)

@@ -307,6 +307,12 @@ class HttpCloud:
         """An order that is not sent."""
         return Reply(status=204)
 
+    def on_whoami(self, seen: Seen) -> Reply:
+        """The caller."""
+        admin = self.find("users", "admin")
+        who = {"user": admin["uuid"], "name": "admin", "project": "p", "roles": ["admin"]}
+        return Reply(body=who)
+
     def on_audit(self, seen: Seen) -> Reply:
         """The audit."""
         backward = seen.query.get("sort_dir") == "desc"
@@ -369,6 +375,7 @@ ROUTES = (
     (rf"GET /v1/requests/{NAME}/results", "on_results"),
     (rf"DELETE /v1/requests/{NAME}", "on_cancel"),
     ("GET /v1/audit", "on_audit"),
+    ("GET /v1/whoami", "on_whoami"),
     (rf"GET /v1/{NOUN}/{NAME}", "on_show"),
     (rf"PATCH /v1/{NOUN}/{NAME}", "on_update"),
     (rf"DELETE /v1/{NOUN}/{NAME}", "on_delete"),

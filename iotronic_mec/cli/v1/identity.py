@@ -31,11 +31,7 @@ class CreateUser(Showing):
             choices=ROLES,
             help="role in the project; can be repeated (default: member)",
         )
-        parser.add_argument(
-            "--password-file",
-            metavar="FILE",
-            help="file with the password, - for the standard input (default: ask for it)",
-        )
+        add_password_file(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
@@ -62,6 +58,65 @@ class ListUsers(Listing):
         """List them."""
         users = self.cloud.users.iterate(limit=parsed_args.limit)
         return many(users, ("uuid", "name", "project", "roles", "enabled"))
+
+
+class SetUser(Showing):
+    """Change a user (administrators)"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Return the parser."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("user", metavar="USER", help="name or uuid")
+        parser.add_argument("--name", help="new name")
+        parser.add_argument("--project", help="name or uuid of the user's project from now on")
+        parser.add_argument(
+            "--role",
+            dest="roles",
+            action="append",
+            choices=ROLES,
+            help="role in the project, instead of those before; can be repeated",
+        )
+        parser.add_argument(
+            "--enabled",
+            action=argparse.BooleanOptionalAction,
+            help="whether the user may log in",
+        )
+        parser.add_argument("--password", action="store_true", help="set a password; ask for it")
+        add_password_file(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Row:
+        """Change it."""
+        given = vars(parsed_args)
+        named = ("name", "project", "roles", "enabled")
+        changes = {key: given[key] for key in named if given[key] is not None}
+        if parsed_args.password or parsed_args.password_file:
+            changes["password"] = password(parsed_args.password_file)
+        return one(self.cloud.users.update(parsed_args.user, changes))
+
+
+class SetOwnPassword(Doing):
+    """Set your own password"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Return the parser."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--old-password-file",
+            metavar="FILE",
+            help="file with the present password (default: ask for it)",
+        )
+        add_password_file(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """Set it."""
+        path = parsed_args.old_password_file
+        changes = {
+            "old_password": password(path, "Present password: ", again=False),
+            "password": password(parsed_args.password_file, "New password: "),
+        }
+        self.cloud.users.update(self.cloud.whoami().user, changes)
 
 
 class DeleteUser(Doing):
@@ -169,7 +224,7 @@ class ListTokens(Listing):
         tokens = self.cloud.tokens.iterate(limit=parsed_args.limit)
         return many(
             tokens,
-            ("uuid", "name", "user_name", "role", "expires_at", "last_used_at", "created_at"),
+            ("uuid", "name", "user", "role", "expires_at", "last_used_at", "created_at"),
         )
 
 
@@ -187,16 +242,26 @@ class DeleteToken(Doing):
         self.each(parsed_args.tokens, self.cloud.tokens.delete)
 
 
-def password(path: str | None) -> str:
-    """Return a password from a file, or asked for twice on a terminal.
+def add_password_file(parser: argparse.ArgumentParser) -> None:
+    """Add where a password comes from."""
+    parser.add_argument(
+        "--password-file",
+        metavar="FILE",
+        help="file with the password, - for the standard input (default: ask for it)",
+    )
 
+
+def password(path: str | None, prompt: str = "Password: ", *, again: bool = True) -> str:
+    """Return a password from a file, or asked for on a terminal.
+
+    :param again: ask twice
     :raises UsageError: there is none, or the two differ
     """
     if path is not None:
         given = read_file(path).decode("utf-8", "surrogateescape").rstrip("\r\n")
     elif sys.stdin.isatty():
-        given = getpass.getpass("Password: ")
-        if given != getpass.getpass("Again: "):
+        given = getpass.getpass(prompt)
+        if again and given != getpass.getpass("Again: "):
             raise UsageError("the two passwords differ")
     else:
         raise UsageError("no password: name a file with --password-file, - for standard input")

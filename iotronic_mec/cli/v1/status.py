@@ -9,17 +9,18 @@ from iotronic_mec.cli.command import Showing
 
 
 class ShowStatus(Showing):
-    """Check that the cloud can be reached and takes the credentials"""
+    """Check that the cloud can be reached and takes the credentials, and whose they are"""
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Check it."""
         endpoint = self.cloud.transport.endpoint
         versions = self.cloud.versions()
-        boards = sum(1 for _ in self.cloud.boards.iterate(limit=1000))
-        return ("endpoint", "api_minimum", "api_maximum", "credentials", "boards"), (
+        caller = self.cloud.whoami()
+        return ("endpoint", "api_minimum", "api_maximum", "user", "project", "roles"), (
             endpoint,
             cell(versions.minimum),
             cell(versions.maximum),
-            "accepted",
-            boards if boards < 1000 else "1000 or more",
+            caller.name,
+            caller.project,
+            cell(caller.roles),
         )

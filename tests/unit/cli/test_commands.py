@@ -316,6 +316,27 @@ def test_user_create_without_a_password(
     assert "--password-file" in found.err
 
 
+def test_user_set_sends_what_was_given(iot: Iot, cloud: HttpCloud, tmp_path: Path) -> None:
+    """Only what is named is changed."""
+    (tmp_path / "new").write_text("a new password\n")
+
+    found = iot("user", "set", "admin", "--no-enabled", "--password-file", "new")
+
+    assert found.code == 0
+    assert cloud.last.body == {"enabled": False, "password": "a new password"}
+
+
+def test_own_password_needs_the_old_one(iot: Iot, cloud: HttpCloud, tmp_path: Path) -> None:
+    """The caller's own user is changed, with the present password as proof."""
+    (tmp_path / "old").write_text("old one")
+    (tmp_path / "new").write_text("new one")
+
+    iot("user", "password", "set", "--old-password-file", "old", "--password-file", "new")
+
+    assert cloud.last.path == f"/v1/users/{cloud.find('users', 'admin')['uuid']}"
+    assert cloud.last.body == {"old_password": "old one", "password": "new one"}
+
+
 def test_token_create_shows_the_secret_once(iot: Iot, cloud: HttpCloud) -> None:
     """A token's secret is shown by create and never again."""
     made = iot("token", "create", "ci", "--expires-in", "1", "-f", "json").json
@@ -344,6 +365,7 @@ def test_status_tells_that_all_is_reachable(iot: Iot, cloud: HttpCloud) -> None:
 
     assert shown["endpoint"] == cloud.url
     assert shown["api_maximum"] == "1.10"
+    assert (shown["user"], shown["roles"]) == ("admin", ["admin"])
 
 
 def test_limit_bounds_a_list(iot: Iot, cloud: HttpCloud) -> None:
