@@ -31,7 +31,7 @@ from twisted.internet.base import DelayedCall, ReactorBase
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.python.failure import Failure
 
-from iotronic_mec import errors, frames
+from iotronic_mec import errors, frames, prompt
 from iotronic_mec.context import ADMIN, Context
 from iotronic_mec.ids import new_uuid
 
@@ -237,7 +237,7 @@ class Link(protocol.Protocol):
         """
         packed = frames.pack(frame)
         if self.transport is not None:
-            self.transport.write(packed)
+            prompt.write(self.transport, packed)
 
     def close(self) -> None:
         """End the connection."""
@@ -316,7 +316,7 @@ class Link(protocol.Protocol):
             self._refuse(frame, errors.TooLarge(str(error)))
         except Exception:  # the outer rim of RPC in this process
             LOG.exception("call %s.%s failed", frame.get("ns"), frame.get("m"))
-            self._refuse(frame, errors.Error())
+            self._refuse(frame, errors.Error("internal error; the log of the front says more"))
         finally:
             self._serving -= 1
 

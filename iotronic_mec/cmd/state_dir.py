@@ -97,24 +97,37 @@ def prepare(path: Path) -> StateDir:
     return state_dir
 
 
-def lock(state_dir: StateDir) -> int:
-    """Hold the directory for this process until it ends.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """Held until the process ends; ``was_killed`` tells how the last one ended."""
 
-    :returns: the descriptor that holds the lock
+    descriptor: int
+    was_killed: bool
+
+    def release(self) -> None:
+        """Give it back, and note that this process ended in order."""
+        os.ftruncate(self.descriptor, 0)
+        os.close(self.descriptor)
+
+
+def lock(state_dir: StateDir) -> Lock:
+    """Hold the directory for this process.
+
     :raises StateDirUnusable: another process holds it
     """
     descriptor = os.open(state_dir.path / "standalone.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
         raise StateDirUnusable(
-            f"another 'iotronic-mec standalone' (process {holder}) runs on {state_dir.path}"
+            f"another 'iotronic-mec standalone' (process {holder or 'unknown'}) "
+            f"runs on {state_dir.path}"
         ) from error
     os.ftruncate(descriptor, 0)
-    os.write(descriptor, str(os.getpid()).encode())
-    return descriptor
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return Lock(descriptor=descriptor, was_killed=bool(holder))
 
 
 def secret(state_dir: StateDir) -> bytes:

@@ -232,10 +232,9 @@ class WampAgent:
         return loaded
 
     async def _announce(self) -> None:
-        """Tell the conductor who we are, and all that is online here."""
+        """Tell the conductor that we are here; it asks what is online."""
         settings = self._settings
         await self._ask("wamp_agent_up", {"agent": settings.uuid, "url": settings.url})
-        self.presence.repeat(self.directory)
 
     async def _ask(self, method: str, arguments: dict[str, Any]) -> Any:
         """Ask the conductor until it answers or its link is gone."""

@@ -82,11 +82,11 @@ class Authenticators:
             self._refuse_code(authid, peer)
         try:
             row = await self._find_code(code_digest(self._secret, code))
-        except errors.Unavailable as error:
+        except (errors.Unavailable, errors.Busy, errors.DeadlineExceeded) as error:
             raise NotReady("the cloud is starting; try again") from error
         except errors.Error:
             self._refuse_code(authid, peer)
-        if row.get("used") and not _same_key(row.get("public_key"), offered_key(details)):
+        if row.get("used") and not _may_repeat(row, offered_key(details)):
             self._refuse_code(f"code:{row.get('row')}", peer)
         return {
             "realm": names.REALM,
@@ -165,6 +165,11 @@ def offered_key(details: Mapping[str, Any]) -> str | None:
     extra = details.get("authextra")
     key = extra.get("pubkey") if isinstance(extra, Mapping) else None
     return key if isinstance(key, str) else None
+
+
+def _may_repeat(row: Mapping[str, Any], offered: str | None) -> bool:
+    """Say whether a used code lets the same board in again: its answer may be lost."""
+    return row.get("repeatable", True) and _same_key(row.get("public_key"), offered)
 
 
 def _same_key(stored: object, offered: str | None) -> bool:

@@ -101,11 +101,11 @@ class Inbound:
 
     async def _operations(self, wire: object, details: CallDetails) -> dict[str, Any]:
         listed = messages.OperationList.from_wire(wire)
-        return await self._tell("operations", details, {"operations": listed.operations})
+        return await self._tell("operations", details, {"operations": listed.to_wire()})
 
     async def _results(self, wire: object, details: CallDetails) -> dict[str, Any]:
         results = messages.Results.from_wire(wire)
-        return await self._tell("results", details, {"results": results.to_wire()["records"]})
+        return await self._tell("results", details, {"results": results.to_wire()})
 
     async def _tell(
         self, method: str, details: CallDetails, arguments: dict[str, Any]

@@ -113,12 +113,6 @@ class Presence:
         self._touch(board)
         self._set_online(board, session)
 
-    def repeat(self, boards: Iterable[str]) -> None:
-        """Tell again how each of these boards is; the conductor may have missed it."""
-        for board in boards:
-            session = self._online.get(board)
-            self._changed(self._change(board, session is not None, session or 0))
-
     def begin_adoption(self) -> None:
         """Start to read the router's lists."""
         self._touched = set()

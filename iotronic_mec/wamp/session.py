@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from autobahn.twisted.rawsocket import WampRawSocketClientFactory
+from autobahn.twisted.rawsocket import WampRawSocketClientFactory, WampRawSocketClientProtocol
 from autobahn.twisted.wamp import ApplicationSession
 from autobahn.wamp.cryptosign import CryptosignKey
 from autobahn.wamp.exception import ApplicationError
@@ -25,6 +25,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.python.failure import Failure
 
+from iotronic_mec import prompt
 from lightning_agent.protocol import names
 
 LOG = logging.getLogger(__name__)
@@ -34,6 +35,9 @@ AUTHID = "wamp-agent"
 
 BACK_OFF_S = (0.1, 5.0)
 """First and longest wait between attempts to join, seconds; with jitter."""
+
+NOBODY_S = 0.5
+"""Longest wait while nobody listens at the router's socket, seconds."""
 
 JOIN_LIMIT_S = 10.0
 """Seconds from the connection to the join; then the attempt is given up."""
@@ -92,6 +96,14 @@ class Session(ApplicationSession):
         except TypeError:
             return ApplicationError(msg.error, *(msg.args or ()))
         return error
+
+
+class Wire(WampRawSocketClientProtocol):
+    """Rawsocket that sends at once; made by the :class:`RouterLink`."""
+
+    def sendString(self, string: bytes) -> None:
+        """Send one message with its length in front; called by autobahn."""
+        prompt.write(self.transport, len(string).to_bytes(4, "big") + string)
 
 
 class RouterLink:
@@ -165,6 +177,7 @@ class RouterLink:
     def _connect(self) -> None:
         self._retry = None
         factory = WampRawSocketClientFactory(lambda: Session(self), MsgPackSerializer())
+        factory.protocol = Wire
         attempt: Deferred[Any] = self._endpoint.connect(factory)
         attempt.addCallbacks(self._connected, self._not_connected)
 
@@ -177,8 +190,9 @@ class RouterLink:
         wire.is_closed.addCallback(self._closed)
 
     def _not_connected(self, failure: Failure) -> None:
+        # nobody listens: cheap to find out, and it is what a start waits for
         self.cause = failure.getErrorMessage()
-        self._connect_later()
+        self._connect_later(NOBODY_S)
 
     def _closed(self, _: object) -> None:
         self._transport = None
@@ -186,10 +200,10 @@ class RouterLink:
             self._limit.cancel()
         self._connect_later()
 
-    def _connect_later(self) -> None:
+    def _connect_later(self, longest_s: float = BACK_OFF_S[1]) -> None:
         if self._stopped:
             return
-        first_s, longest_s = BACK_OFF_S
+        first_s = BACK_OFF_S[0]
         wait_s = min(longest_s, first_s * _GROWTH ** min(self._failures, 20))
         self._failures += 1
         wait_s *= random.uniform(0.7, 1.0)  # noqa: S311 - spreads retries, no secret

@@ -1,0 +1,36 @@
+"""``iotronic-mec standalone``: the whole cloud with one command.
+
+What can fail with one line is tried here, before any process starts; the
+processes are :mod:`iotronic_mec.cmd.front`. Exit codes: 0 after SIGTERM or
+SIGINT, 1 when it cannot start, 2 for wrong arguments.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from iotronic_mec import missing
+from iotronic_mec.cmd import front, options, state_dir
+
+PORT_PATIENCE_S = 4.0
+"""Seconds to wait for a port when the last run here was killed: its router may
+still be on its way out."""
+
+
+def run(argv: list[str]) -> int:
+    """Run the cloud until SIGTERM or SIGINT; return the exit code."""
+    given = options.build_parser().parse_args(argv)
+    try:
+        for sentence in missing.missing("server", "router"):
+            raise options.Refused(sentence)
+        options.check_listener(given.host, given.cert, given.key)
+        folder = state_dir.prepare(given.state_dir)
+        held = state_dir.lock(folder)
+        wanted = options.build_options(given, folder)
+        options.check_ports(wanted, PORT_PATIENCE_S if held.was_killed else 0.0)
+    except (options.Refused, state_dir.StateDirUnusable) as error:
+        print(f"iotronic-mec standalone: {error}", file=sys.stderr)
+        return 1
+    code = front.run(wanted)
+    held.release()
+    return code

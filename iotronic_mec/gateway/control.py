@@ -1,0 +1,153 @@
+"""The control origin: everything goes to the core, except the health check.
+
+Reactor thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.base import ReactorBase
+
+from iotronic_mec import errors
+from iotronic_mec.gateway import environ, site
+from iotronic_mec.gateway.environ import Origin
+from iotronic_mec.gateway.upstream import Job, Upstream
+
+HEALTH = b"/healthcheck"
+
+_NOT_OURS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "server",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers of the core's answer that this hop decides itself."""
+
+Health = Callable[[], dict[str, str]]
+"""States of the parts by name; ``"up"`` or a sentence that says why not."""
+
+
+class ControlExchange(site.Exchange):
+    """One request at the control origin."""
+
+    site: ControlSite
+    _job: Job | None = None
+    _streaming = False
+
+    def begin(self) -> None:
+        """Answer the health check, or pass the request on to the core."""
+        if environ.split_target(self.uri)[0] == HEALTH and self.method in (b"GET", b"HEAD"):
+            self._tell_health()
+            return
+        length, body = self.received_bytes, None
+        if length and self.content is not None:
+            # the body outlives this exchange when the client goes early
+            body, self.content = self.content, None
+            body.seek(0)
+        passed = environ.build(
+            self.site.origin,
+            self.method,
+            self.uri,
+            str(getattr(self.client, "host", "")),
+            length,
+            self.requestHeaders.getAllRawHeaders(),
+        )
+        self._job = Job(self, passed, body, length)
+        self.site.upstream.submit(self._job)
+
+    def abandoned(self) -> None:
+        """Let the rest of the answer be dropped; the client has gone."""
+        if self._job is not None:
+            self._job.abandon()
+
+    # -- the core's answer ------------------------------------------------------------
+
+    def response(self, status: int, headers: list[list[str]], data: bytes, last: bool) -> None:
+        """Pass the head on, and the first piece of the body."""
+        kept = []
+        length = len(data) if last else None
+        for name, value in headers:
+            lower = name.lower()
+            if lower not in _NOT_OURS:
+                kept.append((name, value))
+            elif lower == "content-length" and value.isdecimal():
+                if not last or self.method == b"HEAD":
+                    length = int(value)
+        self.start(status, kept, length, data)
+        if last:
+            self._complete()
+        else:
+            self._streaming = True
+            self.channel.registerProducer(self, True)
+
+    def piece(self, data: bytes, last: bool) -> None:
+        """Pass a piece of the body on."""
+        self.send(data)
+        if last:
+            self._complete()
+
+    def failed(self, error: errors.Error) -> None:
+        """Answer for the core, or break an answer that has begun."""
+        self._job = None
+        if self.startedWriting:
+            self.cut()
+        elif not self.gone:
+            self.fail(error)
+
+    def _complete(self) -> None:
+        self._job = None
+        if self._streaming and not self.gone:
+            self.channel.unregisterProducer()
+        self.end()
+
+    # -- a slow client, called by the channel -----------------------------------------
+
+    def pauseProducing(self) -> None:
+        """Read no more from the core: the client is slower."""
+        if self._job is not None:
+            self._job.pause()
+
+    def resumeProducing(self) -> None:
+        """Read on from the core."""
+        if self._job is not None:
+            self._job.resume()
+
+    def stopProducing(self) -> None:
+        """Read on and drop."""
+        self.abandoned()
+
+    def _tell_health(self) -> None:
+        parts = self.site.health()
+        well = all(state == "up" for state in parts.values())
+        headers: list[tuple[str, str]] = [("Cache-Control", "no-store")]
+        if not well:
+            headers.append(("Retry-After", "1"))
+        status = "ok" if well else "unavailable"
+        self.answer_json(200 if well else 503, {"status": status, "parts": parts}, headers)
+
+
+class ControlSite(site.Site):
+    """The listener of the control origin.
+
+    :param health: says how the parts are
+    """
+
+    def __init__(
+        self,
+        reactor: ReactorBase,
+        upstream: Upstream,
+        origin: Origin,
+        health: Health,
+        **limits: Any,
+    ) -> None:
+        super().__init__(reactor, ControlExchange, **limits)
+        self.upstream = upstream
+        self.origin = origin
+        self.health = health
