@@ -1,0 +1,79 @@
+"""The configuration: one module per option group, read once, passed in.
+
+``DIR/iotronic.conf`` is read where it exists; every option has a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from oslo_config import cfg
+
+from iotronic_mec.conf.opts import GROUPS, register
+from iotronic_mec.errors import Error
+from iotronic_mec.feature import Settings
+
+__all__ = ["BadConfiguration", "iter_options", "load", "load_settings"]
+
+FILE_NAME = "iotronic.conf"
+
+
+class BadConfiguration(Error):
+    """The configuration file cannot be used."""
+
+    code = "iot.configuration.invalid"
+
+
+def load(folder: Path) -> cfg.ConfigOpts:
+    """Read the configuration of a state directory.
+
+    :raises BadConfiguration: names the file, the option and the rule
+    """
+    conf = cfg.ConfigOpts()
+    register(conf)
+    path = folder / FILE_NAME
+    files = [str(path)] if path.exists() else []
+    try:
+        conf([], project="iotronic", default_config_files=files, default_config_dirs=[])
+        for module in GROUPS:
+            for option in module.OPTIONS:
+                conf[module.GROUP.name][option.name]
+    except (cfg.Error, ValueError) as error:
+        raise BadConfiguration(f"{path}: {error}") from error
+    return conf
+
+
+def load_settings(folder: Path, *, public_url: str, content_url: str, wamp_url: str) -> Settings:
+    """Return what the commands need of the configuration.
+
+    :param folder: the state directory
+    :raises BadConfiguration: the file cannot be used
+    """
+    conf = load(folder)
+    return Settings(
+        state_dir=folder,
+        public_url=public_url,
+        content_url=content_url,
+        wamp_url=wamp_url,
+        max_bundle_bytes=conf.api.max_bundle_bytes,
+        project_quota_bytes=conf.conductor.project_quota_bytes,
+        board_call_timeout_s=conf.conductor.board_call_timeout_s,
+        retry_boards_per_s=conf.wamp.retry_boards_per_s,
+        heartbeat_s=conf.wamp.heartbeat_s,
+        max_limit=conf.api.max_limit,
+        event_retention_s=conf.conductor.event_retention_s,
+        max_token_life_s=conf.identity.max_token_life_s,
+        storage_driver=conf.storage.driver,
+        policy_file=conf.api.policy_file,
+    )
+
+
+def iter_options(folder: Path) -> Iterator[tuple[str, str, Any]]:
+    """Yield group, name and value of every option; secrets as asterisks."""
+    conf = load(folder)
+    for module in GROUPS:
+        for option in module.OPTIONS:
+            value = conf[module.GROUP.name][option.name]
+            yield module.GROUP.name, option.name, "***" if option.secret else value

@@ -1,0 +1,32 @@
+"""Options of group ``[api]``: lists, uploads, rules."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup("api", title="REST API", help="Limits of the REST API.")
+
+OPTIONS = [
+    cfg.IntOpt(
+        "max_limit",
+        default=1000,
+        min=1,
+        max=10_000,
+        help="Most items in one page of a list; also the number where the client names "
+        "none. Read at the start.",
+    ),
+    cfg.IntOpt(
+        "max_bundle_bytes",
+        default=33_554_432,
+        min=1024,
+        max=1_073_741_824,
+        help="Largest plugin bundle that may be uploaded, bytes. Larger ones are refused "
+        "with 413. Read at the start.",
+    ),
+    cfg.StrOpt(
+        "policy_file",
+        default="policy.yaml",
+        help="File with rules that replace the built-in ones, relative to the state "
+        "directory. It need not exist. Read again when it changes.",
+    ),
+]

@@ -1,0 +1,16 @@
+"""Options of group ``[storage]``: where bundles are kept."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup("storage", title="Storage", help="Where bundles are kept.")
+
+OPTIONS = [
+    cfg.StrOpt(
+        "driver",
+        default="filesystem",
+        help="Entry point of the storage driver: 'filesystem' keeps files below the state "
+        "directory; 'fake' keeps them in memory, for tests. Read at the start.",
+    ),
+]
