@@ -17,6 +17,12 @@ BOX = (108, 34)
 STEP = (168, 54)
 """Distance of columns and of rows, pixels."""
 
+MARGIN = 64
+"""Room above and below, for bent arrows, pixels."""
+
+ANY_END = "(any end)"
+"""What an arrow points to when every terminal state may follow."""
+
 
 def page() -> str:
     """Return the page of all state machines."""
@@ -24,7 +30,8 @@ def page() -> str:
         "# States",
         "What is ordered from a board moves through the states of an *operation*; a plugin on a"
         " board through those of an *injection*. Terminal states, drawn with a double border,"
-        " never change. IoTronic's own words stand in the old fields, ours in `state`.",
+        " never change; an arrow to the dashed frame leads to any"
+        " state in it. IoTronic's own words stand in the old fields, ours in `state`.",
     ]
     for machine in MACHINES:
         rows = [
@@ -60,8 +67,9 @@ def followers(machine: Machine, state: str) -> str:
 def drawing(machine: Machine) -> str:
     """Return the machine as an SVG picture inside HTML."""
     places = place(machine)
+    ends = [state for state in machine.meaning if machine.is_terminal(state)]
     width = max(x for x, _ in places.values()) + BOX[0] + 30
-    height = max(y for _, y in places.values()) + BOX[1] + 30
+    height = max(y for _, y in places.values()) + BOX[1] + MARGIN
     lines = [
         f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img"'
         f' aria-label="states of an {escape(machine.name)}" font-family="sans-serif"'
@@ -69,10 +77,20 @@ def drawing(machine: Machine) -> str:
         '<defs><marker id="tip" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto">'
         '<path d="M0,0 L8,4 L0,8 z" fill="currentColor" stroke="none"/></marker></defs>',
     ]
+    if len(ends) > 1:
+        x, top = places[ends[0]]
+        bottom = places[ends[-1]][1] + BOX[1]
+        places[ANY_END] = (x - 14, (top + bottom - BOX[1]) // 2)
+        frame = box(x - 14, top - 14, BOX[0] + 28, bottom - top + 28, 'stroke-dasharray="4"')
+        lines.append(frame)
     for state in machine.meaning:
-        after = sorted(machine.moves.get(state, ()))
-        lines += [arrow(places[state], places[other]) for other in after]
+        after = set(machine.moves.get(state, ()))
+        if len(ends) > 1 and after >= set(ends):
+            after = after - set(ends) | {ANY_END}
+        lines += [arrow(places[state], places[other]) for other in sorted(after)]
     for state, (x, y) in places.items():
+        if state == ANY_END:
+            continue
         if machine.is_terminal(state):
             lines.append(box(x - 3, y - 3, BOX[0] + 6, BOX[1] + 6))
         lines.append(box(x, y, *BOX, 'fill="#fff"'))
@@ -84,15 +102,15 @@ def drawing(machine: Machine) -> str:
 
 
 def place(machine: Machine) -> dict[str, tuple[int, int]]:
-    """Return each state's corner: a column for each step from the start."""
-    terminal = [state for state in machine.meaning if machine.is_terminal(state)]
-    columns = [[state] for state in machine.meaning if state not in terminal]
-    if terminal:
-        columns.append(terminal)
+    """Return each state's corner: a column for each state, the last for all ends."""
+    ends = [state for state in machine.meaning if machine.is_terminal(state)]
+    columns = [[state] for state in machine.meaning if state not in ends]
+    if ends:
+        columns.append(ends)
     tallest = max(len(column) for column in columns)
     places = {}
     for number, column in enumerate(columns):
-        top = 12 + (tallest - len(column)) * STEP[1] // 2
+        top = MARGIN + (tallest - len(column)) * STEP[1] // 2
         for row, state in enumerate(column):
             places[state] = (12 + number * STEP[0], top + row * STEP[1])
     return places
@@ -108,13 +126,11 @@ def arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
     (x1, y1), (x2, y2) = start, end
     middle = BOX[1] // 2
     if x2 > x1 and x2 - x1 <= STEP[0]:
-        path = f"M{x1 + BOX[0]},{y1 + middle} L{x2 - 5},{y2 + middle}"
+        path = f"M{x1 + BOX[0]},{y1 + middle} L{x2 - 2},{y2 + middle}"
     elif x2 > x1:
-        path = (
-            f"M{x1 + BOX[0] / 2},{y1 + BOX[1]} "
-            f"Q{(x1 + x2) / 2},{max(y1, y2) + 90} {x2 - 5},{y2 + middle + 6}"
-        )
+        bend = f"{(x1 + x2) / 2},{max(y1, y2) + BOX[1] + (x2 - x1) / 6}"
+        path = f"M{x1 + BOX[0] / 2},{y1 + BOX[1]} Q{bend} {x2 - 2},{y2 + middle + 8}"
     else:
-        bend = f"{(x1 + x2 + BOX[0]) / 2},{min(y1, y2) - 60}"
-        path = f"M{x1 + BOX[0] / 2},{y1} Q{bend} {x2 + BOX[0] / 2},{y2 - 3}"
+        bend = f"{(x1 + x2 + BOX[0]) / 2},{min(y1, y2) - (x1 - x2) / 6}"
+        path = f"M{x1 + BOX[0] / 2},{y1} Q{bend} {x2 + BOX[0] / 2 + 6},{y2 - 2}"
     return f'<path d="{path}" marker-end="url(#tip)"/>'
