@@ -129,12 +129,9 @@ class Settings:
     max_limit: int = 1000
     event_retention_s: float = 86_400.0
     max_token_life_s: float = 0.0
-    storage_driver: str = "filesystem"
-    policy_file: str = "policy.yaml"
     trust_proxy_headers: bool = False
     policy_file: Path | None = None
     storage_driver: str = "filesystem"
-    database_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,11 +15,15 @@ from iotronic_mec.features import (
     identity,
     injection,
     plugin,
+    project,
     request,
+    token,
 )
 
 FEATURES: tuple[Feature, ...] = (
+    project.FEATURE,
     identity.FEATURE,
+    token.FEATURE,
     audit.FEATURE,
     idempotency.FEATURE,
     blob.FEATURE,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pecan
+from oslo_middleware.http_proxy_to_wsgi import HTTPProxyToWSGI
 from pecan.core import ExplicitPecan
 
 from iotronic_mec.api import body, idempotency, system
@@ -121,7 +122,11 @@ class Root:
         if context.idempotency is None:
             return _rendered(call, route.handler(call))
         return idempotency.once(
-            machinery.conductor, context, received.digest, question, lambda: _run(call)
+            machinery.conductor,
+            context,
+            received.digest,
+            question,
+            lambda salted: _run(replace(call, context=salted)),
         )
 
 
@@ -186,6 +191,11 @@ def build(
         guess_content_type_from_ext=False,
         request_cls=Request,
     )
+    if settings.trust_proxy_headers:
+        proxied: Application = HTTPProxyToWSGI(
+            application, {"enable_proxy_headers_parsing": True, "oslo_config_project": "iotronic"}
+        )
+        return proxied
     return application
 
 

@@ -109,8 +109,8 @@ class Login(Protocol):
         """Uuid of the project, empty where the user has no role."""
 
     @property
-    def role(self) -> str:
-        """The role there."""
+    def roles(self) -> tuple[str, ...]:
+        """The roles there."""
 
     @property
     def token(self) -> str:
@@ -125,11 +125,15 @@ class Login(Protocol):
         """When the token was used before, to within a minute."""
 
 
-class IdentitySource(Protocol):
-    """Where users and tokens are; the identity feature's store."""
+class UserSource(Protocol):
+    """Where users are; the identity feature's store."""
 
     def find_login(self, connection: Any, name: str, project: str | None) -> Login | None:
         """Return an enabled user by name, in a project or in its own."""
+
+
+class TokenSource(Protocol):
+    """Where tokens are; the token feature's store."""
 
     def find_token(self, connection: Any, digest: str) -> Login | None:
         """Return the token with this digest and its enabled user."""
@@ -138,7 +142,6 @@ class IdentitySource(Protocol):
 class EmbeddedAuthenticator:
     """HTTP Basic and tokens of the cloud's own users; any thread.
 
-    :param secret: keys the remembered verifications
     :param touch: told the uuid of a token that was used; must return at once
     """
 
@@ -147,13 +150,15 @@ class EmbeddedAuthenticator:
     def __init__(
         self,
         database: Reads,
-        source: IdentitySource,
+        users: UserSource,
+        tokens: TokenSource,
         passwords: Passwords,
         clock: Clock,
         touch: Callable[[str], None],
     ) -> None:
         self._database = database
-        self._source = source
+        self._users = users
+        self._tokens = tokens
         self._passwords = passwords
         self._clock = clock
         self._touch = touch
@@ -177,7 +182,7 @@ class EmbeddedAuthenticator:
 
     def _by_token(self, token: str, credentials: Credentials) -> Identity:
         with self._database.read() as connection:
-            login = self._source.find_token(connection, token_digest(token))
+            login = self._tokens.find_token(connection, token_digest(token))
         now = self._clock.now()
         if login is None or (login.expires_at is not None and login.expires_at <= now):
             raise Unauthenticated("the token is not valid")
@@ -188,7 +193,7 @@ class EmbeddedAuthenticator:
 
     def _by_password(self, name: str, password: str, credentials: Credentials) -> Identity:
         with self._database.read() as connection:
-            login = self._source.find_login(connection, name, credentials.project)
+            login = self._users.find_login(connection, name, credentials.project)
         stored = login.password_hash if login is not None else None
         mark = self._mark(name, password)
         if not self._remembered(mark, stored):
@@ -310,5 +315,5 @@ def _identity(login: Login) -> Identity:
         user=login.user,
         user_name=login.user_name,
         project=login.project,
-        roles=known_roles((login.role,)),
+        roles=known_roles(login.roles),
     )

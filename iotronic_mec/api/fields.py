@@ -49,6 +49,13 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class LinkShape(Shape):
+    """An address of a thing."""
+
+    href: str
+    rel: str
+
+
 def _boolean(value: Any) -> Any:
     if isinstance(value, bool):
         return value

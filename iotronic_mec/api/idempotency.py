@@ -66,26 +66,30 @@ def once(
     context: Context,
     digest: str,
     query: str,
-    run: Callable[[], Rendered],
+    run: Callable[[Context], Rendered],
 ) -> Rendered:
     """Run a request at most once per key; repeat its stored answer otherwise.
 
     :param digest: of the body
-    :param run: returns errors of its own making as answers too
+    :param run: called with the context to run in; returns errors of its own
+        making as answers too
     :raises IdempotencyMismatch: the key came with another body before
     :raises IdempotencyBusy: the first request is still running
     """
-    if context.idempotency is None:
-        return run()
+    key = context.idempotency
+    if key is None:
+        return run(context)
     said = hashlib.sha256(f"{digest}\0{query}".encode()).hexdigest()
-    stored = conductor.call(context, "idempotency", "begin", digest=said)
+    begun = conductor.call(context, "idempotency", "begin", digest=said)
+    stored = begun.get("answer")
     if stored is not None:
         headers = dict(stored["headers"])
         headers[REPLAYED[0]] = REPLAYED[1]
         return Rendered(stored["status"], stored["body"].encode(), headers, stored["media_type"])
+    salted = Idempotency(key=f"{key.key}\0{begun['salt']}", route=key.route)
     kept = False
     try:
-        answer = run()
+        answer = run(replace(context, idempotency=salted))
         if answer.status not in FORGOTTEN and isinstance(answer.body, bytes):
             _finish(conductor, context, answer)
             kept = True

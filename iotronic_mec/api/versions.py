@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict
 
 from iotronic_mec.api.controller import Answer
-from iotronic_mec.api.fields import Shape
+from iotronic_mec.api.fields import LinkShape, Shape
 from iotronic_mec.api.problem import VersionNotAcceptable
 
 if TYPE_CHECKING:
@@ -65,13 +65,6 @@ def effective(environ: dict[str, Any]) -> str:
     return text(version)
 
 
-class VersionLink(Shape):
-    """An address of a version or a collection."""
-
-    href: str
-    rel: str
-
-
 class VersionEntry(Shape):
     """One version of the API."""
 
@@ -79,7 +72,7 @@ class VersionEntry(Shape):
     status: str
     version: str
     min_version: str
-    links: list[VersionLink]
+    links: list[LinkShape]
 
 
 class RootDocument(Shape):
@@ -97,7 +90,7 @@ class VersionDocument(Shape):
     model_config = ConfigDict(extra="allow")
 
     id: str
-    links: list[VersionLink]
+    links: list[LinkShape]
 
 
 def root(call: Call) -> dict[str, Any] | Answer:

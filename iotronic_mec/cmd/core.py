@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from iotronic_mec.api import app as api_app
+from iotronic_mec.api.auth import EmbeddedAuthenticator, LastUsed
 from iotronic_mec.api.hop import HopServer
+from iotronic_mec.api.policy import Policies
 from iotronic_mec.clock import Clock
 from iotronic_mec.cmd import first_start, state_dir
 from iotronic_mec.conf import load_settings
@@ -34,9 +36,13 @@ from iotronic_mec.events.outbox import Outbox
 from iotronic_mec.events.relay import Relay
 from iotronic_mec.feature import Feature, Parts, Settings
 from iotronic_mec.features.audit.store import AuditChain
+from iotronic_mec.features.identity import store as identity_store
+from iotronic_mec.features.token import store as token_store
+from iotronic_mec.passwords import Passwords
 from iotronic_mec.periodic import PeriodicRunner
 from iotronic_mec.registry import FEATURES
 from iotronic_mec.rpc.boards import Boards
+from iotronic_mec.rpc.client import Conductor
 from iotronic_mec.rpc.local import LocalServer
 from iotronic_mec.rpc.server import Dispatcher
 
@@ -91,7 +97,6 @@ def build_parts(
     database: Database,
     boards: Boards,
     secret: bytes,
-    storage_driver: str = "filesystem",
     clock: Clock | None = None,
     features: tuple[Feature, ...] = FEATURES,
 ) -> Parts:
@@ -106,7 +111,7 @@ def build_parts(
         boards=boards,
         clock=clock,
         settings=settings,
-        storage=load_storage(storage_driver, settings.state_dir / "blobs", clock),
+        storage=load_storage(settings.storage_driver, settings.state_dir / "blobs", clock),
         secret=secret,
         audit=AuditChain(clock),
         emit=Outbox(clock),
@@ -147,6 +152,28 @@ def build(settings: Settings, database: Database, secret: bytes) -> Core:
     )
 
 
+def build_application(
+    parts: Parts, conductor: Conductor, passwords: Passwords | None = None
+) -> api_app.Application:
+    """Build the REST API of the process, with the embedded identity."""
+    clock = parts.clock
+    used = LastUsed(
+        lambda token: conductor.call(system_context(10.0), "token", "used", token=token), clock
+    )
+    return api_app.build(
+        features=FEATURES,
+        settings=parts.settings,
+        conductor=conductor,
+        database=parts.database,
+        storage=parts.storage,
+        clock=clock,
+        authenticator=EmbeddedAuthenticator(
+            parts.database, identity_store, token_store, passwords or Passwords(), clock, used
+        ),
+        enforcer=Policies(FEATURES, clock, parts.settings.policy_file),
+    )
+
+
 def run(settings: Settings) -> int:
     """Run the process until SIGTERM; return its exit code."""
     folder = settings.state_dir
@@ -157,15 +184,8 @@ def run(settings: Settings) -> int:
     os.chmod(folder / DATABASE_NAME, 0o600)
     database = open_database(url)
     core = build(settings, database, state_dir.secret(state_dir.StateDir(path=folder)))
-    first_start.ensure_administrator(core.commands["identity"], settings, system_context())
-    application = api_app.build(
-        features=FEATURES,
-        settings=settings,
-        conductor=core.dispatcher,
-        database=database,
-        clock=core.parts.clock,
-        secret=core.parts.secret,
-    )
+    first_start.ensure_administrator(core.commands["token"], settings, system_context())
+    application = build_application(core.parts, core.dispatcher)
     hop = HopServer(folder / "api.sock", application)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

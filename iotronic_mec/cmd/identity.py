@@ -22,7 +22,7 @@ def run(arguments: list[str]) -> int:
     given = _parser(arguments[0]).parse_args(arguments[1:])
     folder: Path = given.state_dir.absolute()
     try:
-        answer = _ask(folder, given.method, **given.arguments(given))
+        answer = _ask(folder, given.namespace, given.method, **given.arguments(given))
     except Unavailable:
         print(
             f"iotronic-mec: the cloud of {folder} is not running; "
@@ -37,11 +37,11 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _ask(folder: Path, method: str, **arguments: Any) -> Any:
+def _ask(folder: Path, namespace: str, method: str, **arguments: Any) -> Any:
     link = local.connect(folder / "rpc.sock", "iotronic-mec")
     try:
         return link.call(
-            "conductor", "identity", method, arguments, system_context(TIMEOUT_S), TIMEOUT_S
+            "conductor", namespace, method, arguments, system_context(TIMEOUT_S), TIMEOUT_S
         )
     finally:
         link.close()
@@ -69,6 +69,7 @@ def _user_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     create.add_argument("--role", default="member", choices=("admin", "member", "reader"))
     create.add_argument("--password-stdin", action="store_true", help="read the password there")
     create.set_defaults(
+        namespace="identity",
         method="create_user_with_role",
         arguments=lambda given: {
             "name": given.name,
@@ -81,14 +82,17 @@ def _user_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     password.add_argument("name")
     password.add_argument("--password-stdin", action="store_true", help="read the password there")
     password.set_defaults(
+        namespace="identity",
         method="set_password",
         arguments=lambda given: {"user": given.name, "password": _password(given)},
     )
     listing = verbs.add_parser("list", parents=[shared], help="list users")
-    listing.set_defaults(method="list_users", arguments=lambda given: {})
+    listing.set_defaults(namespace="identity", method="list_users", arguments=lambda given: {})
     delete = verbs.add_parser("delete", parents=[shared], help="delete a user")
     delete.add_argument("name")
-    delete.set_defaults(method="delete_user", arguments=lambda given: {"user": given.name})
+    delete.set_defaults(
+        namespace="identity", method="delete_user", arguments=lambda given: {"user": given.name}
+    )
 
 
 def _token_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
@@ -100,7 +104,8 @@ def _token_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     create.add_argument("--name", default="command line", help="what it is for")
     create.add_argument("--days", type=float, default=30.0, help="until it expires (default: 30)")
     create.set_defaults(
-        method="create_token_for",
+        namespace="token",
+        method="create_for",
         arguments=lambda given: {
             "user": given.user,
             "project": given.project,
@@ -109,10 +114,12 @@ def _token_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
         },
     )
     listing = verbs.add_parser("list", parents=[shared], help="list tokens, never their secrets")
-    listing.set_defaults(method="list_tokens", arguments=lambda given: {})
+    listing.set_defaults(namespace="token", method="list_all", arguments=lambda given: {})
     revoke = verbs.add_parser("revoke", parents=[shared], help="revoke a token at once")
     revoke.add_argument("token", help="its uuid")
-    revoke.set_defaults(method="revoke_token", arguments=lambda given: {"token": given.token})
+    revoke.set_defaults(
+        namespace="token", method="revoke", arguments=lambda given: {"token": given.token}
+    )
 
 
 def _password(given: argparse.Namespace) -> str:

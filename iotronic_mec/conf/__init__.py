@@ -66,7 +66,8 @@ def load_settings(folder: Path, *, public_url: str, content_url: str, wamp_url: 
         event_retention_s=conf.conductor.event_retention_s,
         max_token_life_s=conf.identity.max_token_life_s,
         storage_driver=conf.storage.driver,
-        policy_file=conf.api.policy_file,
+        policy_file=folder / conf.api.policy_file,
+        trust_proxy_headers=conf.api.trust_proxy_headers,
     )
 
 

@@ -23,6 +23,13 @@ OPTIONS = [
         help="Largest plugin bundle that may be uploaded, bytes. Larger ones are refused "
         "with 413. Read at the start.",
     ),
+    cfg.BoolOpt(
+        "trust_proxy_headers",
+        default=False,
+        help="Whether Forwarded and X-Forwarded-* of a reverse proxy are believed. Turn it on "
+        "only where clients reach the API through that proxy alone: otherwise they could "
+        "forge their address. Read at the start.",
+    ),
     cfg.StrOpt(
         "policy_file",
         default="policy.yaml",

@@ -1,0 +1,121 @@
+"""Appending to the audit, and reading it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, bindparam, insert, select
+
+from iotronic_mec.audit_chain import GENESIS, Head
+from iotronic_mec.clock import Clock
+from iotronic_mec.context import Context
+from iotronic_mec.db.prepared import Prepared
+from iotronic_mec.features.audit.model import AuditRow, without_secrets
+from iotronic_mec.features.audit.table import audit
+
+_HEAD = Prepared(select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1))
+_COLUMNS = tuple(column.name for column in audit.columns if column.name != "id")
+_APPEND = Prepared(insert(audit).values({name: bindparam(name) for name in _COLUMNS}))
+
+
+class AuditChain:
+    """Appends rows inside the transactions of commands; see ``AuditWriter``.
+
+    There is one writer, so the row with the highest sequence is the head.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def __call__(
+        self,
+        connection: Connection,
+        context: Context,
+        action: str,
+        target_kind: str,
+        target: str,
+        *,
+        outcome: str = "success",
+        reason: str = "",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append one row; it is durable with the caller's transaction."""
+        last = head(connection)
+        text = orjson.dumps(
+            without_secrets(details or {}), default=str, option=orjson.OPT_NON_STR_KEYS
+        )
+        row = AuditRow(
+            sequence=last.sequence + 1,
+            time=self._clock.now(),
+            project=context.project[:64],
+            user=context.user[:64],
+            user_name=context.user_name[:255],
+            action=action[:64],
+            target_kind=target_kind[:64],
+            target=target[:255],
+            outcome=outcome[:32],
+            reason=reason[:255],
+            request_id=context.request_id[:64],
+            details=orjson.loads(text),
+            previous=last.hash,
+        )
+        row = replace(row, hash=row.digest())
+        values = {name: getattr(row, name) for name in _COLUMNS}
+        values["details"] = text.decode()
+        _APPEND.execute(connection, **values)
+
+
+def head(connection: Connection) -> Head:
+    """Return the end of the chain; sequence 0 and the genesis hash when empty."""
+    row: Any = _HEAD.execute(connection).first()
+    if row is None:
+        return Head(sequence=0, hash=GENESIS)
+    sequence, digest = row
+    return Head(sequence=int(sequence), hash=str(digest))
+
+
+def list_rows(
+    connection: Connection,
+    *,
+    limit: int,
+    after: int | None = None,
+    descending: bool = False,
+    filters: Mapping[str, str] | None = None,
+) -> list[AuditRow]:
+    """Return up to ``limit + 1`` rows in the order of their sequence.
+
+    :param after: sequence of the last row of the page before
+    :param filters: column to the value it must have
+    """
+    sequence = audit.c.sequence
+    query = select(audit).order_by(sequence.desc() if descending else sequence).limit(limit + 1)
+    for name, value in (filters or {}).items():
+        query = query.where(audit.c[name] == value)
+    if after is not None:
+        query = query.where(sequence < after if descending else sequence > after)
+    return _rows(connection.execute(query).all())
+
+
+def _rows(rows: Sequence[Any]) -> list[AuditRow]:
+    return [
+        AuditRow(
+            sequence=row.sequence,
+            time=row.time,
+            project=row.project,
+            user=row.user,
+            user_name=row.user_name,
+            action=row.action,
+            target_kind=row.target_kind,
+            target=row.target,
+            outcome=row.outcome,
+            reason=row.reason,
+            request_id=row.request_id,
+            details=orjson.loads(row.details),
+            previous=row.previous,
+            hash=row.hash,
+        )
+        for row in rows
+    ]
