@@ -37,6 +37,9 @@ LOG = logging.getLogger(__name__)
 READY_LIMIT_S = 60.0
 """Seconds until everything has to be ready; then the start has failed."""
 
+STOP_LIMIT_S = 4.5
+"""Seconds the children have to end; the kernel ends those that do not."""
+
 LOOK_S = 0.05
 """Seconds between two looks whether everything is ready."""
 
@@ -165,7 +168,9 @@ class Front:
         endings = [self._board.stop(), *(child.stop() for child in self._children)]
         self._bridge.stop()
         self._upstream.stop()
-        return DeferredList(endings)
+        ended = DeferredList(endings)
+        ended.addTimeout(STOP_LIMIT_S, self._reactor, onTimeoutCancel=lambda *_: None)
+        return ended
 
     def health(self) -> dict[str, str]:
         """Say how the parts are: ``up`` or why not."""
