@@ -111,6 +111,9 @@ class Listener:
     end: Callable[[Exit], None]
 
 
+_NOBODY = Listener(log=lambda *_: None, answer=lambda _: None, end=lambda _: None)
+
+
 class Run:
     """A sandbox at work.
 
@@ -312,14 +315,13 @@ class Run:
             return
         self._loop.unwatch(self._pidfd)
         os.close(self._pidfd)
-        for timer in self._timers:
-            timer.cancel()
         self._drain()
         ended = self._exit(code)
         if not self._answered:
             self._answer(Answer(error=self._death(ended)))
         self._close()
-        self._listener.end(ended)
+        listener, self._listener = self._listener, _NOBODY
+        listener.end(ended)
 
     def _drain(self) -> None:
         """Take what the dead sandbox left in the channel and the pipes, up to a burst."""
@@ -334,6 +336,12 @@ class Run:
                     break
 
     def _close(self) -> None:
+        """Let everything go at once; a megabyte in a cycle would wait for the collector."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._decoder = Decoder()
+        self._outgoing.clear()
         if self._connection.fileno() >= 0:
             self._loop.unwatch(self._connection.fileno())
             self._connection.close()

@@ -26,6 +26,13 @@ from lightning_agent.supervisor.restore import SOCKET_NAME
 DEFAULT_TIMEOUT_S = 30.0
 """Seconds a request may take unless the caller says otherwise."""
 
+_MEMORY_SETTINGS = {
+    # Large buffers go back to the system when they are freed, instead of staying in the heap.
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+}
+
 
 class SupervisorClient:
     """One connection to the supervisor; not safe to use from two threads.
@@ -147,6 +154,7 @@ def launch(state_dir: Path, *, log: Path | None = None) -> subprocess.Popen[byte
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            env={**os.environ, **_MEMORY_SETTINGS},
             start_new_session=True,
         )
     finally:

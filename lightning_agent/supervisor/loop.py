@@ -28,6 +28,8 @@ MAX_WAIT_S = 60.0
 MAX_QUEUED = 64
 """Pieces of work that may wait for the worker thread."""
 
+_COMPACT_AT = 256
+
 
 class Timer:
     """A callback that is due at a monotonic time."""
@@ -48,6 +50,7 @@ class Loop:
         self._clock = clock or Clock()
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Timer]] = []
+        self._compact_at = _COMPACT_AT
         self._counter = itertools.count()
         self._calls: list[Callable[[], None]] = []
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk")
@@ -77,6 +80,8 @@ class Loop:
 
     def later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
         """Call back once after ``delay_s`` seconds."""
+        if len(self._timers) >= self._compact_at:
+            self._compact()
         timer = Timer(self._clock.monotonic() + delay_s, callback)
         heapq.heappush(self._timers, (timer.due, next(self._counter), timer))
         return timer
@@ -130,6 +135,12 @@ class Loop:
         self._selector.close()
         os.close(self._wake_out)
         os.close(self._wake_in)
+
+    def _compact(self) -> None:
+        """Drop cancelled timers: most deadlines are cancelled long before they are due."""
+        self._timers = [entry for entry in self._timers if entry[2].callback is not None]
+        heapq.heapify(self._timers)
+        self._compact_at = max(_COMPACT_AT, 2 * len(self._timers))
 
     def _is_current(self, key: selectors.SelectorKey) -> bool:
         return self._selector.get_map().get(key.fd) is key
