@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.pool import QueuePool, SingletonThreadPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from iotronic_mec.db.session import Database
 
@@ -36,10 +36,12 @@ def open_database(url: str, *, writes: bool = True) -> Database:
 
 
 def _reader(url: str) -> Engine:
-    if not url.startswith("sqlite"):
-        return create_engine(url, isolation_level="AUTOCOMMIT", pool_size=32, max_overflow=0)
-    engine = create_engine(url, poolclass=SingletonThreadPool, isolation_level="AUTOCOMMIT")
-    event.listen(engine, "connect", _prepare_reader)
+    # Each thread keeps its connection for good, so there is nothing to pool. A pool
+    # with a limit would make the next thread wait for ever; SingletonThreadPool
+    # closes connections other threads are using, which crashes in sqlite3.
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    if url.startswith("sqlite"):
+        event.listen(engine, "connect", _prepare_reader)
     return engine
 
 

@@ -1,6 +1,7 @@
 """Readers and the one writer.
 
-Readers get a connection in AUTOCOMMIT, one per thread. Everything that
+Readers get a connection in AUTOCOMMIT, one per thread, which lives as long as
+the thread and is never touched by another one. Everything that
 changes the database goes through :meth:`Database.write`: there is one writing
 connection, and callers that come while a commit is under way are committed
 together with the next one (group commit), so that ``synchronous=FULL`` costs
@@ -23,7 +24,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from iotronic_mec.errors import Busy, Conflict
+from iotronic_mec.errors import Busy, Conflict, Unavailable
 
 Result = TypeVar("Result")
 
@@ -72,6 +73,8 @@ class Database:
         self._lock = threading.Lock()
         self._waiting: list[_Job[Any]] = []
         self._busy = False
+        self._closed = False
+        self._idle = threading.Condition(self._lock)
         self._connection: Connection | None = None
         self._after: list[Callable[[], None]] = []
 
@@ -81,12 +84,18 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give this thread's reading connection; any thread."""
+        """Give this thread's reading connection; any thread.
+
+        :raises Busy: the database does not answer at the moment
+        """
         connection: Connection | None = getattr(self._local, "connection", None)
-        if connection is None or connection.closed or connection.invalidated:
-            connection = self._reader.connect()
-            self._local.connection = connection
-        yield connection
+        try:
+            if connection is None or connection.closed or connection.invalidated:
+                connection = self._reader.connect()
+                self._local.connection = connection
+            yield connection
+        except OperationalError as error:
+            raise Busy("the database cannot be read at the moment; try again later") from error
 
     def write(self, function: Callable[[Connection], Result]) -> Result:
         """Run a function in a transaction and return after it is durable.
@@ -96,10 +105,14 @@ class Database:
         is raised here. Any thread; blocks up to :data:`WRITE_TIMEOUT_S`.
 
         :raises Conflict: when a unique or foreign key rule is broken
-        :raises Busy: when too many callers wait
+        :raises Busy: when too many callers wait; nothing was written
+        :raises Unavailable: when the commit took too long; whether it was
+            written is not known
         """
         job = _Job(function)
         with self._lock:
+            if self._closed:
+                raise Busy("the database is being closed; try again later")
             if len(self._waiting) >= MAX_WAITING:
                 raise Busy("too many changes are waiting to be written; try again later")
             self._waiting.append(job)
@@ -107,10 +120,12 @@ class Database:
             self._busy = True
         if not leads and not job.ready.wait(WRITE_TIMEOUT_S):
             with self._lock:
-                if job in self._waiting:
+                # one that was just made the leader has to lead, or nobody does
+                if job in self._waiting and not job.leads:
                     self._waiting.remove(job)
                     raise Busy("the database did not take the change in time; try again later")
-            job.ready.wait(WRITE_TIMEOUT_S)
+            if not job.ready.wait(WRITE_TIMEOUT_S):
+                raise Unavailable("the database did not say in time whether it took the change")
         if leads or job.leads:
             self._lead()
         if job.error is not None:
@@ -118,11 +133,19 @@ class Database:
         return job.result  # type: ignore[return-value]
 
     def close(self) -> None:
-        """Close the writing connection and the pools."""
+        """Take no more changes, let those under way end, close the connections.
+
+        Reading connections of other threads end with their threads: to close
+        one that is in use would crash the process. Blocks up to
+        :data:`WRITE_TIMEOUT_S`.
+        """
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._closed = True
+            if self._idle.wait_for(lambda: not self._busy, WRITE_TIMEOUT_S):
+                self._drop()
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
         self._reader.dispose()
         if self._writer is not None:
             self._writer.dispose()
@@ -138,6 +161,7 @@ class Database:
                 heir = self._waiting[0] if self._waiting else None
                 if heir is None:
                     self._busy = False
+                    self._idle.notify_all()
                 else:
                     heir.leads = True
             for job in batch:
