@@ -1,0 +1,90 @@
+"""Boards in memory that speak the real protocol, in place of the wamp agents."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from iotronic_mec.context import Context
+from lightning_agent.protocol.messages import OperationAnswer, OperationCall, OperationRecord
+
+Answering = Callable[[OperationCall], OperationAnswer]
+
+
+def succeed(message: Any = "done") -> Answering:
+    """Return a board's behaviour: it carries everything out."""
+    return lambda call: OperationAnswer(
+        operation=call.operation, state="succeeded", message=message
+    )
+
+
+def end_as(state: str, code: str = "plugin_failed", message: str = "it broke") -> Answering:
+    """Return a board's behaviour: it says that the work ended otherwise."""
+    told = {"code": code, "message": message}
+    return lambda call: OperationAnswer(operation=call.operation, state=state, cause=told)
+
+
+def fail_with(error: Exception) -> Answering:
+    """Return a behaviour: the call itself fails."""
+
+    def answer(_call: OperationCall) -> OperationAnswer:
+        raise error
+
+    return answer
+
+
+def lose_answer(error: Exception, message: Any = "done") -> Answering:
+    """Return a behaviour: the board carries it out, and its answer is lost."""
+    answer = succeed(message)
+    answer.lost = error  # type: ignore[attr-defined]
+    return answer
+
+
+@dataclass(slots=True)
+class FakeBoards:
+    """What :class:`iotronic_mec.rpc.boards.Boards` is to commands.
+
+    :param answer: what boards do with an order
+    :param online: what the wamp agent says it holds
+    """
+
+    answer: Answering = field(default_factory=succeed)
+    online: dict[str, int] = field(default_factory=dict)
+    calls: list[tuple[str, str, OperationCall]] = field(default_factory=list)
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    journal: dict[str, OperationRecord] = field(default_factory=dict)
+    wire: Any = None
+    called: threading.Event = field(default_factory=threading.Event)
+
+    def call(
+        self,
+        context: Context,
+        agent: str | None,
+        board: str,
+        procedure: str,
+        message: dict[str, Any],
+        timeout_s: float,
+    ) -> Any:
+        """Carry one order out as a board does: at most once, noted in its journal."""
+        assert timeout_s > 0
+        call = OperationCall.from_wire(message)
+        self.calls.append((board, procedure, call))
+        self.called.set()
+        known = self.journal.get(call.operation)
+        answer = known.answer if known else self.answer(call)
+        self.journal[call.operation] = OperationRecord(call=call, answer=answer)
+        lost = getattr(self.answer, "lost", None)
+        if lost is not None:
+            raise lost
+        return answer.to_wire() if self.wire is None else self.wire
+
+    def directory(self, context: Context, agent: str, method: str, **arguments: Any) -> Any:
+        """Note what a wamp agent is told; tell what it holds."""
+        self.told.append((method, arguments))
+        return {"boards": dict(self.online)} if method == "online" else None
+
+    def tell_all(self, context: Context, method: str, **arguments: Any) -> None:
+        """Note what all wamp agents are told."""
+        self.told.append((method, arguments))
