@@ -29,10 +29,11 @@ def index(call: Call) -> dict[str, Any]:
     """List the requests of the project."""
     page = paging.page(call, sortable=SORTABLE, fields=FIELDS)
     scoped = store.requests(call.context.project)
-    if call.query.state is not None:
-        scoped = scoped.where(request_table.c.state == call.query.state)
+    # a filter, not the scope: the marker's state may have changed since its page
+    state = call.query.state
+    filters = [] if state is None else [request_table.c.state == state]
     with call.database.read() as connection:
-        rows = keyset.fetch(connection, scoped, request_table, page)
+        rows = keyset.fetch(connection, scoped, request_table, page, *filters)
     found = [store.to_request(row) for row in rows]
     return paging.collection(call, "requests", found, page, partial(_present, call))
 

@@ -27,12 +27,13 @@ from iotronic_mec.context import Context, system_context
 from iotronic_mec.feature import Parts
 from iotronic_mec.features.request import store
 from iotronic_mec.features.request.model import (
-    FAILURES,
     Operation,
     Order,
     Request,
     ended_as,
+    failure_of,
     overdue_end,
+    reported,
     request_of,
 )
 from iotronic_mec.operation import (
@@ -42,7 +43,6 @@ from iotronic_mec.operation import (
     OPEN,
     QUEUED,
     REJECTED,
-    RUNNING,
     SUCCEEDED,
     TIMED_OUT,
     cause,
@@ -59,6 +59,9 @@ SENDERS = 8
 GRACE = timedelta(seconds=60)
 """How long after its deadline an operation may still be reported by the board
 that carried it out (it reports every 30 s), before it is ended here."""
+
+MAX_CODE = 64
+"""Most characters of a cause's code in the audit and in events."""
 
 Before = Callable[[Connection], None]
 
@@ -88,9 +91,12 @@ class RequestCommands:
         :raises OperationFailed: the work went wrong; details hold the cause
         :raises OperationTimedOut: it was not finished in time
         :raises errors.BoardOffline: nothing was sent, the board has no session
+        :raises errors.IdempotencyBusy: the first request with this key has not ended
         """
         repeated = self._repeated(context)
         if repeated is not None:
+            if repeated.state in OPEN:
+                raise errors.IdempotencyBusy(details={"request": repeated.request})
             return self._outcome(repeated)
         request, part = self._new(context, order, DISPATCHED)
         if order.record_first:
@@ -99,7 +105,10 @@ class RequestCommands:
             self._end(context, ended)
         else:
             ended = self._send(context, order.agent, part, offline_raises=True)
-            self._record_ended(context, request, ended)
+            if ended.state in OPEN:
+                self._store(context, request_of(ended), ended, None)
+            else:
+                self._record_ended(context, request, ended)
         return self._outcome(ended)
 
     def accept(self, context: Context, order: Order, before: Before | None = None) -> Operation:
@@ -137,30 +146,16 @@ class RequestCommands:
         An operation that is not known (its recorder died before the commit) is
         stored whole; one that is open is ended; one that has ended stays.
         """
+        now = self._parts.clock.now()
         with self._parts.database.read() as connection:
             known = store.find_operation(connection, call.operation)
         if known is not None:
             if known.board == board and known.state in OPEN:
-                self._end(context, ended_as(known, answer, self._parts.clock.now()))
+                self._end(context, ended_as(known, answer, now))
             return
-        now = self._parts.clock.now()
-        part = Operation(
-            uuid=call.operation,
-            request=call.request,
-            project=call.project,
-            user=call.user,
-            board=board,
-            action=call.action,
-            procedure="",
-            parameters={},
-            state=RUNNING,
-            created_at=now,
-            deadline_at=now,
-        )
-        ended = ended_as(part, answer, now)
-        if ended.state in OPEN:
-            return
-        self._record_ended(context, request_of(ended), ended)
+        ended = ended_as(reported(board, call, now), answer, now)
+        if ended.state not in OPEN:
+            self._record_ended(context, request_of(ended), ended)
 
     @expose
     def cancel(self, context: Context, uuid: str) -> None:
@@ -193,7 +188,12 @@ class RequestCommands:
             state, told = overdue_end(part)
             LOG.warning("operation %s on board %s ends as %s", part.uuid, part.board, state)
             now = self._parts.clock.now()
-            self._end(system_context(), replace(part, state=state, cause=told, finished_at=now))
+            ended = replace(part, state=state, cause=told, finished_at=now)
+            try:
+                self._end(system_context(), ended)
+            except errors.Error as error:
+                # the others must not wait for this one
+                LOG.warning("operation %s could not be ended: %s", part.uuid, error.message)
         return len(late)
 
     def list_queued(self) -> list[Operation]:
@@ -247,14 +247,23 @@ class RequestCommands:
         self._parts.database.write(change)
 
     def _record_ended(self, context: Context, request: Request, ended: Operation) -> None:
-        """Store an order with its end: request, operation, audit, event, one commit."""
+        """Store an order with its end: request, operation, audit, event, one commit.
+
+        When the board's journal and its answer arrive together, whoever comes
+        second finds it stored.
+        """
         told = replace(request, state=ended.state, pending=0, cause=ended.cause)
 
         def change(connection: Connection) -> None:
             store.insert_order(connection, told, ended)
             self._tell(connection, context, ended)
 
-        self._parts.database.write(change)
+        try:
+            self._parts.database.write(change)
+        except errors.Conflict:
+            with self._parts.database.read() as connection:
+                if store.find_operation(connection, ended.uuid) is None:
+                    raise
 
     def _end(self, context: Context, ended: Operation) -> bool:
         if ended.state in OPEN:
@@ -273,7 +282,8 @@ class RequestCommands:
 
     def _tell(self, connection: Connection, context: Context, ended: Operation) -> None:
         """Audit, event and hook of an end, in its transaction."""
-        code = (ended.cause or {}).get("code", "")
+        # the cause may be the board's: it must not keep its operation from ending
+        code = str((ended.cause or {}).get("code", ""))[:MAX_CODE]
         self._parts.audit(
             connection,
             context,
@@ -281,7 +291,7 @@ class RequestCommands:
             "board",
             ended.board,
             outcome=ended.state,
-            reason=str(code),
+            reason=code,
             details={"request": ended.request, "operation": ended.uuid},
         )
         self._parts.emit(
@@ -314,22 +324,14 @@ class RequestCommands:
         After a lost link the operation stays open: the board's journal tells
         at its next join how it ended, and the expiry ends it otherwise.
         """
-        timeout_s = min(
-            (part.deadline_at - part.created_at).total_seconds(), context.remaining_s()
-        )
-        message = OperationCall(
-            operation=part.uuid,
-            request=part.request,
-            action=part.action,
-            project=part.project,
-            user=part.user,
-            remaining_s=timeout_s,
-            parameters={**part.parameters, **self._transient(part)},
-        )
         now = self._parts.clock.now
         try:
+            # inside, so that an order that cannot even be sent ends as well
+            limit_s = (part.deadline_at - part.created_at).total_seconds()
+            timeout_s = min(limit_s, context.remaining_s())
+            message = self._message(part, timeout_s)
             wire = self._parts.boards.call(
-                context, agent, part.board, part.procedure, message.to_wire(), timeout_s
+                context, agent, part.board, part.procedure, message, timeout_s
             )
             return ended_as(part, OperationAnswer.from_wire(wire), now())
         except (errors.BoardOffline, errors.RouterUnavailable) as error:
@@ -337,7 +339,7 @@ class RequestCommands:
                 raise
             told = cause(error.code, error.message)
             return replace(part, state=REJECTED, cause=told, finished_at=now())
-        except errors.BoardTimeout as error:
+        except (errors.BoardTimeout, errors.DeadlineExceeded) as error:
             told = cause(error.code, error.message)
             return replace(part, state=TIMED_OUT, cause=told, finished_at=now())
         except (errors.BoardLost, errors.Unavailable) as error:
@@ -353,20 +355,34 @@ class RequestCommands:
             told = cause(error.to_wire()["code"], error.message)
             return replace(part, state=REJECTED, cause=told, finished_at=now())
 
-    def _transient(self, part: Operation) -> dict[str, Any]:
+    def _message(self, part: Operation, timeout_s: float) -> dict[str, Any]:
+        parameters = part.parameters
         make = self._parts.transient.get(part.action)
-        if make is None:
-            return {}
-        with self._parts.database.read() as connection:
-            return make(self._parts, connection, part)
+        if make is not None:
+            with self._parts.database.read() as connection:
+                parameters = {**parameters, **make(self._parts, connection, part)}
+        return OperationCall(
+            operation=part.uuid,
+            request=part.request,
+            action=part.action,
+            project=part.project,
+            user=part.user,
+            remaining_s=timeout_s,
+            parameters=parameters,
+        ).to_wire()
 
     def _send_in_pool(self, part: Operation, agent: str | None) -> None:
-        seconds = (part.deadline_at - part.created_at).total_seconds()
+        now = self._parts.clock.now()
+        # what it waited for its turn is gone: its deadline stays what was promised
+        seconds = (part.deadline_at - now).total_seconds()
         context = replace(
             system_context(seconds), user=part.user, project=part.project, system=False
         )
-        now = self._parts.clock.now()
         try:
+            if seconds <= 0:
+                state, told = overdue_end(part)
+                self._end(context, replace(part, state=state, cause=told, finished_at=now))
+                return
             moved = self._parts.database.write(
                 lambda connection: store.move(connection, part.uuid, DISPATCHED, now)
             )
@@ -377,11 +393,6 @@ class RequestCommands:
             LOG.warning("operation %s waits: %s", part.uuid, error.message)
 
     def _outcome(self, ended: Operation) -> Operation:
-        if ended.state == SUCCEEDED:
-            return ended
-        told = ended.cause or {}
-        details = {"request": ended.request, "cause": told, "state": ended.state}
-        code = str(told.get("code", ""))
-        known = {error.code: error for error in (errors.BoardOffline, errors.RouterUnavailable)}
-        kind = known.get(code) or FAILURES.get(ended.state, errors.BoardLost)
-        raise kind(str(told.get("message") or f"{ended.action}: {ended.state}"), details=details)
+        if ended.state != SUCCEEDED:
+            raise failure_of(ended)
+        return ended

@@ -10,9 +10,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from iotronic_mec.errors import BoardLost, Error, NotFound
+import orjson
+
+from iotronic_mec.errors import (
+    BoardLost,
+    BoardOffline,
+    Busy,
+    Error,
+    NotFound,
+    RouterUnavailable,
+    TooLarge,
+)
 from iotronic_mec.operation import FAILED, LOST, QUEUED, REJECTED, RUNNING, TIMED_OUT, cause
-from lightning_agent.protocol.messages import OperationAnswer
+from lightning_agent.protocol import errors as protocol_errors
+from lightning_agent.protocol.messages import OperationAnswer, OperationCall
 
 
 class RequestNotFound(NotFound):
@@ -114,6 +125,16 @@ FAILURES: dict[str, type[Error]] = {
 }
 """What a caller who waits is told when an operation ends so."""
 
+_BY_CODE: dict[str, type[Error]] = {
+    BoardOffline.code: BoardOffline,
+    RouterUnavailable.code: RouterUnavailable,
+    Busy.code: Busy,
+    TooLarge.code: TooLarge,
+    protocol_errors.Busy.uri: Busy,
+    protocol_errors.TooLarge.uri: TooLarge,
+}
+"""Causes of a rejection that say more than that it was rejected."""
+
 
 def request_of(part: Operation) -> Request:
     """Return the request of an operation that is its only one."""
@@ -129,6 +150,22 @@ def request_of(part: Operation) -> Request:
     )
 
 
+def reported(board: str, call: OperationCall, now: datetime) -> Operation:
+    """Return an operation that only the board's journal knows, as it was ordered."""
+    return Operation(
+        uuid=call.operation,
+        request=call.request,
+        project=call.project,
+        user=call.user[:64],
+        board=board,
+        action=call.action[:40],
+        procedure="",
+        state=RUNNING,
+        created_at=now,
+        deadline_at=now,
+    )
+
+
 def overdue_end(part: Operation) -> tuple[str, dict[str, Any]]:
     """Say how an overdue operation ends, and why."""
     if part.state == QUEUED:
@@ -136,10 +173,38 @@ def overdue_end(part: Operation) -> tuple[str, dict[str, Any]]:
     return LOST, cause("no_report", "the board never said how it ended")
 
 
+def failure_of(ended: Operation) -> Error:
+    """Return the error a caller who waits is told."""
+    told = ended.cause or {}
+    kind = FAILURES.get(ended.state, BoardLost)
+    if ended.state == REJECTED:
+        kind = _BY_CODE.get(str(told.get("code", "")), kind)
+    message = str(told.get("message") or f"{ended.action}: {ended.state}")
+    return kind(message, details={"request": ended.request, "cause": told, "state": ended.state})
+
+
 def ended_as(part: Operation, answer: OperationAnswer, now: datetime) -> Operation:
-    """Return the operation as the board's answer says."""
+    """Return the operation as the board's answer says.
+
+    One that is another operation's, or holds what JSON cannot (bytes, keys
+    that are no text) and so could not be stored, ends it as failed.
+    """
+    problem = _problem(part, answer)
+    if problem is not None:
+        told = cause("bad_answer", problem)
+        return replace(part, state=FAILED, cause=told, finished_at=now)
     if answer.state == "running":
         return replace(part, state=RUNNING)
     return replace(
         part, state=answer.state, message=answer.message, cause=answer.cause, finished_at=now
     )
+
+
+def _problem(part: Operation, answer: OperationAnswer) -> str | None:
+    if answer.operation != part.uuid:
+        return "OperationAnswer.operation: the answer of another operation"
+    try:
+        orjson.dumps((answer.message, answer.cause))
+    except TypeError as error:
+        return f"OperationAnswer: no JSON: {error}"
+    return None

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, insert, select, update
 from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.features.request.model import Operation, Request, RequestNotFound
 from iotronic_mec.features.request.table import operation, request
-from iotronic_mec.operation import OPEN, QUEUED
+from iotronic_mec.operation import MACHINE, OPEN, QUEUED
 
 _INSERT_REQUEST = Prepared(
     insert(request),
@@ -67,9 +67,8 @@ def insert_order(connection: Connection, order: Request, part: Operation) -> Non
         created_at=order.created_at,
         updated_at=order.updated_at,
     )
-    key: Any = made.lastrowid
-    if not key:
-        key = connection.execute(select(request.c.id).where(request.c.uuid == order.uuid)).scalar()
+    # some engines return the key as a row, the others with the cursor
+    key: Any = made.scalar() if made.returns_rows else made.lastrowid
     _INSERT_OPERATION.execute(
         connection,
         uuid=part.uuid,
@@ -88,10 +87,15 @@ def insert_order(connection: Connection, order: Request, part: Operation) -> Non
 
 
 def move(connection: Connection, uuid: str, state: str, now: datetime) -> bool:
-    """Move an open operation and its request to another open state; compare-and-set."""
+    """Move an open operation and its request to another open state; compare-and-set.
+
+    Only from a state the machine allows: of two that move an operation from
+    queued to dispatched, one gets ``False`` and must not send it.
+    """
+    before = [present for present, moves in MACHINE.moves.items() if state in moves]
     changed = connection.execute(
         update(operation)
-        .where(operation.c.uuid == uuid, operation.c.state.in_(OPEN))
+        .where(operation.c.uuid == uuid, operation.c.state.in_(before))
         .values(state=state, version=operation.c.version + 1, updated_at=now)
     )
     if changed.rowcount != 1:
@@ -161,7 +165,11 @@ def known_states(connection: Connection, uuids: Iterable[str]) -> dict[str, str]
 def list_queued(connection: Connection, limit: int = 1000) -> list[Operation]:
     """Return operations accepted and not yet sent, oldest first."""
     rows = connection.execute(
-        _operations().where(operation.c.state == QUEUED).order_by(operation.c.id).limit(limit)
+        _operations()
+        # the request's state has the index; without it every operation is read
+        .where(request.c.state == QUEUED, operation.c.state == QUEUED)
+        .order_by(request.c.id, operation.c.id)
+        .limit(limit)
     )
     return [_operation(row) for row in rows]
 
