@@ -86,10 +86,9 @@ def describe(error: Error) -> Iterator[str]:
         yield traceback.rstrip()
     yield f"error: {error.message}"
     yield f"  code: {error.code}" + (f" ({own})" if own and own != error.code else "")
-    cure = _cure(error, str(own or ""))
+    cure, order = _cure(error, str(own or "")), error.details.get("request")
     if cure:
-        yield f"  cure: {cure}"
-    order = error.details.get("request")
+        yield f"  cure: {cure.replace('REQUEST', order) if isinstance(order, str) else cure}"
     if order:
         yield f"  request: {order}"
     if error.request_id:

@@ -20,7 +20,9 @@ WAIT_S = 300.0
 
 FIRST_POLL_S = 0.05
 LONGEST_POLL_S = 2.0
-"""Pauses between two looks at a request, seconds; each half as long again."""
+POLL_SHARE = 0.15
+"""Pauses between two looks at a request: this share of the time waited so far,
+within these seconds; so an end is noticed at most that share too late."""
 
 TERMINAL = frozenset({"succeeded", "failed", "timed_out", "cancelled", "rejected", "lost"})
 """States of a request that has ended."""
@@ -122,7 +124,6 @@ class Requests:
         """
         pace = self._transport.pace
         began = pace.monotonic()
-        pause_s = FIRST_POLL_S
         while True:
             seen = self.get(request)
             waited_s = pace.monotonic() - began
@@ -135,8 +136,8 @@ class Requests:
                     f"request {seen.uuid} has not ended within {timeout_s:g} s; it goes on",
                     details={"request": seen.uuid, "state": seen.state or seen.status},
                 )
-            pace.sleep(min(pause_s, max(0.0, timeout_s - waited_s)))
-            pause_s = min(LONGEST_POLL_S, pause_s * 1.5)
+            pause_s = max(FIRST_POLL_S, min(LONGEST_POLL_S, waited_s * POLL_SHARE))
+            pace.sleep(min(pause_s, timeout_s - waited_s))
 
     def finish(
         self, answer: Answer, *, timeout_s: float = WAIT_S, progress: Progress | None = None

@@ -11,7 +11,7 @@ from iotronic_mec.cli.v1.board import with_board
 from iotronic_mec.sdk import Target
 from iotronic_mec.sdk.injection import STATUS
 
-LISTED = ("plugin", "name", "status", "onboot", "running", "actual", "converged", "updated_at")
+LISTED = ("plugin", "name", "status", "onboot", "running", "pid", "converged", "updated_at")
 
 
 class ListInjections(Listing):

@@ -42,10 +42,13 @@ def test_pauses_grow_and_are_bounded(
     client: Client, queued: Answer, cloud: HttpCloud, time: PassingTime
 ) -> None:
     """A long order is not asked for all the time."""
-    cloud.states = ["running"] * 40 + ["succeeded"]
+    cloud.states = ["running"] * 60 + ["succeeded"]
 
     client.requests.finish(queued)
 
+    assert all(
+        pause <= max(0.05, 0.15 * sum(time.pauses[:n])) for n, pause in enumerate(time.pauses)
+    )
     assert time.pauses[0] == pytest.approx(0.05)
     assert max(time.pauses) == pytest.approx(2.0)
 
