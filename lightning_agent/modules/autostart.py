@@ -87,11 +87,14 @@ class Autostart:
             await self._after_exit(plugin, cause_of(status.get("exit") or {}))
 
     async def _after_exit(self, plugin: str, cause: str) -> None:
-        desired = self._store.find_desired(plugin)
-        if desired is None or not desired.running or self._stopping:
+        try:
+            desired = await self._keeper.exited(plugin, cause)
+        except Error as error:
+            LOG.warning("plugin %s: its end could not be settled: %s", plugin, error)
+            return
+        if desired is None:
             return
         LOG.warning("plugin %s ended by itself: %s", plugin, cause)
-        await self._keeper.exited(plugin, cause, keep_running=desired.onboot)
         if desired.onboot:
             self._start_later(plugin)
 

@@ -213,17 +213,22 @@ class Keeper:
             for plugin, digests in sorted(installed.items())
         ]
 
-    async def exited(self, plugin: str, cause: str, *, keep_running: bool) -> None:
-        """Note that a plugin ended by itself.
+    async def exited(self, plugin: str, cause: str) -> PluginDesired | None:
+        """Note that a plugin ended; with autostart it should go on running.
 
-        :param keep_running: it will be started again
+        :returns: what is desired of it, ``None`` when it did not end by itself: an
+            order stopped it, or has started it again
         """
-        desired = self._store.find_desired(plugin)
-        if desired is None:
-            return
-        ended = Ended(digest=desired.digest, cause=cause, at=to_wire(self._clock.now()))
-        await self._store.set_ended(plugin, ended, keep_running=keep_running)
+        async with self._alone(plugin):
+            desired = self._store.find_desired(plugin)
+            if desired is None or not desired.running:
+                return None
+            if await self._find_running(plugin) is not None:
+                return None
+            ended = Ended(digest=desired.digest, cause=cause, at=to_wire(self._clock.now()))
+            await self._store.set_ended(plugin, ended, keep_running=desired.onboot)
         self.on_change()
+        return desired
 
     async def status(self, plugin: str) -> dict[str, Any]:
         """Return the supervisor's word on one plugin."""
@@ -296,17 +301,24 @@ class Keeper:
     @asynccontextmanager
     async def _changing(self, plugin: str) -> AsyncIterator[None]:
         """One change of one plugin at a time; others see it as touched."""
+        async with self._alone(plugin):
+            self._touched[plugin] = self._clock.monotonic()
+            try:
+                yield
+            finally:
+                self._touched[plugin] = self._clock.monotonic()
+                self.on_change()
+
+    @asynccontextmanager
+    async def _alone(self, plugin: str) -> AsyncIterator[None]:
         lock = self._locks.setdefault(plugin, DeferredLock())
         await lock.acquire()
-        self._touched[plugin] = self._clock.monotonic()
         try:
             yield
         finally:
-            self._touched[plugin] = self._clock.monotonic()
             lock.release()
             if not lock.locked and not lock.waiting:
                 self._locks.pop(plugin, None)
-            self.on_change()
 
 
 def _actual(

@@ -39,7 +39,7 @@ from lightning_agent.session.transport import (
 )
 from lightning_agent.state.disk import ThreadDisk
 from lightning_agent.state.identity import IDENTITY_FILE, BoardKey, Identity
-from lightning_agent.state.journal import FILE_NAME, Journal
+from lightning_agent.state.journal import FILE_NAME, open_journal
 from lightning_agent.state.outbox import Outbox
 from lightning_agent.state.store import Store
 from lightning_agent.waiting import in_background, wait_for
@@ -68,7 +68,7 @@ class Agent:
         """Fires when :meth:`stop` is through."""
         randomness = random.SystemRandom()
         self._disk = ThreadDisk(reactor)
-        self._journal = Journal(conf.state_dir / FILE_NAME)
+        self._journal = open_journal(conf.state_dir / FILE_NAME)
         self._outbox = Outbox(reactor, self._disk, self._journal)
         self._store = Store(conf.state_dir, self._disk)
         self._link = Link(reactor, conf.state_dir)

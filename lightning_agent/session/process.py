@@ -159,7 +159,10 @@ class Process:
             self._reactor.stop()
 
     def _broke(self, failure: Any) -> None:
-        LOG.critical("the agent broke: %s", failure.getTraceback())
+        if isinstance(failure.value, Error):
+            LOG.critical("%s", failure.value)
+        else:
+            LOG.critical("the agent broke: %s", failure.getTraceback())
         self._code = 1
         self._end()
 

@@ -20,6 +20,7 @@ from autobahn.twisted.wamp import ApplicationSession
 from autobahn.twisted.websocket import WampWebSocketClientFactory
 from autobahn.wamp.serializer import CBORSerializer, MsgPackSerializer
 from autobahn.wamp.types import Challenge, CloseDetails, SessionDetails
+from OpenSSL.crypto import Error as OpenSSLError
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
@@ -241,7 +242,7 @@ def trust_root(ca: str | None) -> Any:
         mark = "-----END CERTIFICATE-----"
         pems = [part + mark for part in text.split(mark)[:-1]]
         certificates = [Certificate.loadPEM(pem.encode()) for pem in pems]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OpenSSLError) as error:
         raise TrustRefused(f"the authority's file {ca} cannot be read: {error}") from error
     if not certificates:
         raise TrustRefused(f"the authority's file {ca} holds no certificate")

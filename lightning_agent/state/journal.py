@@ -77,6 +77,27 @@ class Confirmed:
 Change: TypeAlias = Received | Done | Confirmed
 
 
+def open_journal(path: Path) -> Journal:
+    """Open the journal; a damaged file is put aside and begun anew.
+
+    A board that nobody can reach must not stay away for a file that a power cut
+    broke. The damaged one stays beside it as ``journal.sqlite.damaged``.
+
+    :raises StorageFailed: it cannot be opened for another reason
+    """
+    try:
+        return Journal(path)
+    except StorageFailed as error:
+        # SQLite raises subclasses for everything but a file that is no database
+        if type(error.__cause__) is not sqlite3.DatabaseError:
+            raise
+        LOG.error("%s is damaged and put aside; what was carried out before is forgotten", path)
+        path.replace(path.with_name(f"{path.name}.damaged"))
+        for ending in ("-wal", "-shm"):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+        return Journal(path)
+
+
 class Journal:
     """The file and its statements.
 
