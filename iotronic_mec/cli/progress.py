@@ -6,6 +6,7 @@ each new state, so that logs stay readable.
 
 from __future__ import annotations
 
+import shutil
 from typing import TextIO
 
 from iotronic_mec.sdk import Request
@@ -51,6 +52,7 @@ class Bar:
             self._stream.flush()
 
     def _draw(self, line: str) -> None:
+        line = line[: max(20, shutil.get_terminal_size().columns - 1)]  # one that wraps stays
         self._stream.write("\r" + line.ljust(self._drawn))
         self._drawn = len(line)
 

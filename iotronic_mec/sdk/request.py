@@ -57,12 +57,15 @@ class Request(Resource):
 class Result(Resource):
     """What one board made of an order. ``result`` is IoTronic's word."""
 
+    uuid: str | None = None
     board_uuid: str
     request_uuid: str | None = None
     result: str | None = None
     message: Json = None
     state: str | None = None
     cause: Json = None
+    created_at: datetime | None = field(default=None, metadata=MOMENT)
+    updated_at: datetime | None = field(default=None, metadata=MOMENT)
 
     @property
     def succeeded(self) -> bool:
