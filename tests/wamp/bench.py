@@ -47,9 +47,7 @@ _RUNNING: list[threading.Thread] = []
 def start_reactor() -> None:
     """Run the reactor in a thread of its own, unless it runs."""
     if not _RUNNING:
-        thread = threading.Thread(
-            target=reactor.run, args=(False,), name="reactor", daemon=True
-        )
+        thread = threading.Thread(target=reactor.run, args=(False,), name="reactor", daemon=True)
         thread.start()
         _RUNNING.append(thread)
 
@@ -220,9 +218,7 @@ class Front:
         in_reactor(self._stop)
 
     def _start(self) -> None:
-        self.bridge = Bridge(
-            reactor, self._core_path, name="front", topics=(f"wamp.{self.uuid}",)
-        )
+        self.bridge = Bridge(reactor, self._core_path, name="front", topics=(f"wamp.{self.uuid}",))
         self.agent = WampAgent(
             reactor,
             self.bridge,
@@ -247,8 +243,13 @@ class Identity:
 
     def __init__(self, core: Core) -> None:
         self.seed = secrets.token_hex(32)
-        self.public_key = CryptosignKey.from_bytes(bytes.fromhex(self.seed)).public_key()
+        self.public_key = self.public_key_of(self.seed)
         self.uuid = core.add_board(self.public_key)
+
+    @staticmethod
+    def public_key_of(seed: str) -> str:
+        """Return the public half of a seed."""
+        return str(CryptosignKey.from_bytes(bytes.fromhex(seed)).public_key())
 
     def login(self, **overrides: Any) -> dict[str, Any]:
         """Return what a client needs to join as this board."""

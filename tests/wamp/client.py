@@ -55,7 +55,7 @@ class Client(ApplicationSession):
         self.joined.callback(self)
 
     def onLeave(self, details: Any) -> None:
-        if self._session_id is None or not self.joined.called:
+        if not self.joined.called:
             self.joined.errback(ApplicationError(details.reason, details.message))
         self.left.callback(details.reason)
         if self._transport:
@@ -86,9 +86,7 @@ class Client(ApplicationSession):
 def connect(url: str, login: dict[str, Any], realm: str = names.REALM) -> Deferred[Client]:
     """Join; fires with the client, or fails with the router's refusal."""
     client = Client(realm, login)
-    factory = WampWebSocketClientFactory(
-        lambda: client, url, serializers=[MsgPackSerializer()]
-    )
+    factory = WampWebSocketClientFactory(lambda: client, url, serializers=[MsgPackSerializer()])
     factory.setProtocolOptions(openHandshakeTimeout=20)
     port = int(url.split(":")[2].split("/")[0])
     reactor.connectTCP("127.0.0.1", port, factory)

@@ -85,9 +85,7 @@ def test_a_code_cannot_forge_the_caller_of_a_call(enrolling: Client) -> None:
     assert set(in_reactor(lambda: enrol(enrolling))) == {"board", "name", "project"}
 
 
-def test_a_board_cannot_forge_the_publisher_of_an_event(
-    board: Client, identity: Identity
-) -> None:
+def test_a_board_cannot_forge_the_publisher_of_an_event(board: Client, identity: Identity) -> None:
     """The same event passes as itself and is refused in another's name."""
     topic = names.board_prefix(identity.uuid) + "events"
 
