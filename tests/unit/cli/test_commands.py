@@ -455,7 +455,7 @@ def test_names_that_cannot_be_are_not_sent(iot: Iot, cloud: HttpCloud) -> None:
 
 def test_unknown_command_ends_with_2(iot: Iot) -> None:
     """A command that is none gives a hint."""
-    found = iot("bord", "list")
+    found = iot("boar", "x")
 
     assert found.code == 2
     assert "board list" in found.out
