@@ -152,14 +152,19 @@ def build(settings: Settings, database: Database, secret: bytes) -> Core:
     )
 
 
+def build_last_used(parts: Parts, conductor: Conductor) -> LastUsed:
+    """Start what writes the time of tokens' last use beside the requests."""
+    return LastUsed(
+        lambda token: conductor.call(system_context(10.0), "token", "used", token=token),
+        parts.clock,
+    )
+
+
 def build_application(
-    parts: Parts, conductor: Conductor, passwords: Passwords | None = None
+    parts: Parts, conductor: Conductor, used: LastUsed, passwords: Passwords | None = None
 ) -> api_app.Application:
     """Build the REST API of the process, with the embedded identity."""
     clock = parts.clock
-    used = LastUsed(
-        lambda token: conductor.call(system_context(10.0), "token", "used", token=token), clock
-    )
     return api_app.build(
         features=FEATURES,
         settings=parts.settings,
@@ -185,7 +190,8 @@ def run(settings: Settings) -> int:
     database = open_database(url)
     core = build(settings, database, state_dir.secret(state_dir.StateDir(path=folder)))
     first_start.ensure_administrator(core.commands["token"], settings, system_context())
-    application = build_application(core.parts, core.dispatcher)
+    used = build_last_used(core.parts, core.dispatcher)
+    application = build_application(core.parts, core.dispatcher, used)
     hop = HopServer(folder / "api.sock", application)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -204,6 +210,7 @@ def run(settings: Settings) -> int:
     core.periodic.stop()
     core.relay.stop()
     core.commands["request"].stop()
+    used.stop()
     database.close()
     os.close(held)
     return 0
