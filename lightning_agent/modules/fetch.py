@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import (
     ConnectError,
     ConnectionDone,
@@ -40,7 +40,7 @@ from lightning_agent.errors import DigestMismatch, Error
 from lightning_agent.protocol.messages import PluginDesired
 from lightning_agent.state.disk import Disk
 from lightning_agent.state.files import make_private_directory
-from lightning_agent.waiting import sleep
+from lightning_agent.waiting import sleep, wait_for
 
 LOG = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ class Fetcher:
     """Fetches bundles into ``<state>/fetch``; reactor thread only.
 
     :param trust_root: what TLS trusts, ``None`` for the system's authorities
+    :param agent: the HTTP client; tests give one without a network
     """
 
     def __init__(
@@ -99,13 +100,14 @@ class Fetcher:
         *,
         randomness: random.Random,
         trust_root: Any = None,
+        agent: Any = None,
     ) -> None:
         self._reactor = reactor
         self._folder = state_dir / FOLDER
         self._disk = disk
         self._random = randomness
         policy = BrowserLikePolicyForHTTPS(trust_root)  # type: ignore[no-untyped-call]
-        self._agent = Agent(reactor, policy, CONNECT_LIMIT_S)  # type: ignore[no-untyped-call]
+        self._agent = agent or Agent(reactor, policy, CONNECT_LIMIT_S)  # type: ignore[no-untyped-call]
 
     async def fetch(self, desired: PluginDesired) -> Path:
         """Return the file with the whole bundle; the caller removes it when installed.
@@ -165,17 +167,23 @@ class Fetcher:
         await self._stream(response, part, desired.size)
 
     async def _request(self, url: str, headers: Headers) -> Any:
-        asked = self._agent.request(b"GET", url.encode("ascii", "replace"), headers)
-        limit = self._reactor.callLater(ANSWER_LIMIT_S, asked.cancel)
         try:
-            return await asked
+            asked = self._agent.request(b"GET", url.encode("ascii", "replace"), headers)
+        except ValueError as error:
+            raise FetchFailed(f"the bundle's address cannot be used: {error}") from error
+        try:
+            # our own wait is cancelled or expires, so that the client's many ways
+            # to say so are not taken for a broken connection
+            return await wait_for(
+                self._reactor, asked, ANSWER_LIMIT_S, lambda: _Interrupted("no answer in time")
+            )
+        except (CancelledError, _Interrupted):
+            asked.cancel()
+            raise
         except (ConnectError, DNSLookupError, ResponseNeverReceived, ResponseFailed) as error:
             raise _Interrupted(_words(error)) from error
         except (SchemeNotSupported, ValueError) as error:
             raise FetchFailed(f"the bundle's address cannot be used: {error}") from error
-        finally:
-            if limit.active():
-                limit.cancel()
 
     def _refuse(self, response: Any) -> None:
         response.deliverBody(_Unread())
@@ -222,7 +230,7 @@ class _Body(Protocol):
         self._part = part
         self._size = size
         self._silence = reactor.callLater(SILENCE_LIMIT_S, self._abort)
-        self.done: Deferred[None] = Deferred(lambda _: self._abort())
+        self.done: Deferred[None] = Deferred(self._cancel)
 
     def dataReceived(self, data: bytes) -> None:
         """Take one piece."""
@@ -249,10 +257,14 @@ class _Body(Protocol):
         else:
             self.done.errback(reason)
 
-    def _fail(self, error: Exception) -> None:
+    def _cancel(self, done: Deferred[None]) -> None:
+        done.errback(CancelledError())
         self._abort()
+
+    def _fail(self, error: Exception) -> None:
         if not self.done.called:
             self.done.errback(error)
+        self._abort()
 
     def _abort(self) -> None:
         if self._silence.active():

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -101,7 +101,7 @@ class Link:
         self._last_id = 0
         self._stopping = False
         self._loop: Deferred[None] | None = None
-        self._connected: list[Deferred[None]] = []
+        self._connected: list[Deferred[bool]] = []
         self.hello: dict[str, Any] | None = None
         """What the supervisor said when it was connected; ``None`` while it is not."""
         self.on_connected: Callable[[], None] = lambda: None
@@ -135,16 +135,16 @@ class Link:
         """Wait until the supervisor is there; return whether it is, at the limit."""
         if self.hello is not None:
             return True
-        waiting: Deferred[None] = Deferred()
-        timer = self._reactor.callLater(limit_s, waiting.cancel)
+        waiting: Deferred[bool] = Deferred()
+        timer = self._reactor.callLater(limit_s, waiting.callback, False)
         self._connected.append(waiting)
         try:
-            await waiting
-        except CancelledError:
-            self._connected.remove(waiting)
-            return False
-        timer.cancel()
-        return True
+            return await waiting
+        finally:
+            if waiting in self._connected:
+                self._connected.remove(waiting)
+            if timer.active():
+                timer.cancel()
 
     async def request(
         self, method: str, *, limit_s: float = REQUEST_LIMIT_S, **arguments: Any
@@ -240,7 +240,8 @@ class Link:
         LOG.info("supervisor %s: connected, level %s", self.mark, self.level)
         connected, self._connected = self._connected, []
         for waiting in connected:
-            waiting.callback(None)
+            if not waiting.called:
+                waiting.callback(True)
         self.on_connected()
         await self._connection.closed
         LOG.log(

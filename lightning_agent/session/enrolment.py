@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from lightning_agent.protocol.messages import Enrol, Enrolled
 from lightning_agent.protocol.version import PROTOCOL_VERSION
 from lightning_agent.session.backoff import Schedule, SessionEnd
 from lightning_agent.session.cloud import Cloud, CloudAway
-from lightning_agent.session.transport import CodeLogin, Connection, Session, Target
+from lightning_agent.session.component import Attempt
+from lightning_agent.session.transport import CodeLogin, Connection, Login, Session, Target
 from lightning_agent.session.version import AGENT_VERSION
 from lightning_agent.state.identity import BoardKey, Identity, store_identity
 from lightning_agent.waiting import sleep
@@ -50,9 +52,20 @@ class EnrolmentRefused(Error):
 
 
 class Enrolment:
-    """Enrols the board of one state directory; reactor thread only."""
+    """Enrols the board of one state directory; reactor thread only.
 
-    def __init__(self, reactor: Any, state_dir: Path, target: Target) -> None:
+    :param connect: makes one attempt to connect; tests give another
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        state_dir: Path,
+        target: Target,
+        *,
+        connect: Callable[[Any, Target, Login], Attempt] = Connection,
+    ) -> None:
+        self._connect = connect
         self._reactor = reactor
         self._state_dir = state_dir
         self._target = target
@@ -93,7 +106,7 @@ class Enrolment:
 
     async def _try(self, key: BoardKey, code: str) -> tuple[Enrolled | Error | None, SessionEnd]:
         login = CodeLogin(names.CODE_AUTHID, code, key.public_key)
-        connection = Connection(self._reactor, self._target, login)
+        connection = self._connect(self._reactor, self._target, login)
         outcome: list[Enrolled | Error] = []
 
         async def ask(session: Session) -> None:

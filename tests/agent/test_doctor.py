@@ -1,0 +1,217 @@
+"""The doctor: each finding with its cure."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lightning_agent.errors import SupervisorUnavailable
+from lightning_agent.session import doctor
+from lightning_agent.session.doctor import Check, Diagnosis, diagnose
+from lightning_agent.session.reach import CannotReach, reach
+from lightning_agent.state.identity import BoardKey, Identity, store_identity
+
+BASIC = [{"name": "namespaces", "ok": True, "detail": "tried", "cure": ""}]
+
+
+class FakeSupervisor:
+    """Answers the probe as told."""
+
+    def __init__(self, level: str, checks: list[dict[str, Any]]) -> None:
+        self._answer = {"level": level, "checks": checks}
+
+    def __enter__(self) -> FakeSupervisor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def request(self, method: str, **_: Any) -> dict[str, Any]:
+        """Answer."""
+        assert method == "probe"
+        return self._answer
+
+
+@pytest.fixture
+def supervisor(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give a function that puts a supervisor in place."""
+
+    def put(level: str, checks: list[dict[str, Any]]) -> None:
+        found = FakeSupervisor(level, checks)
+        monkeypatch.setattr(doctor, "connect", lambda state_dir, timeout_s: found)
+
+    return put
+
+
+@pytest.fixture
+def router() -> Iterator[Any]:
+    """Give a function that listens and answers one connection with these bytes."""
+    listeners: list[socket.socket] = []
+    threads: list[threading.Thread] = []
+
+    def listen(answer: bytes) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        threads.append(thread)
+        return f"ws://127.0.0.1:{listener.getsockname()[1]}/ws"
+
+    yield listen
+    for thread in threads:
+        thread.join(5)
+    for listener in listeners:
+        listener.close()
+
+
+def cures(diagnosis: Diagnosis) -> dict[str, str]:
+    """Return the cures by check."""
+    return {check.name: check.cure for check in diagnosis.checks if not check.ok}
+
+
+def test_board_that_is_well_ends_with_zero(
+    tmp_path: Path, supervisor: Any, router: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An enrolled board with sandbox, extras and cloud has nothing to cure."""
+    supervisor("basic", BASIC)
+    url = router(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+    BoardKey.load_or_make(tmp_path)
+    board = "11111111-2222-3333-4444-555555555555"
+    store_identity(tmp_path, Identity(board=board, name="b", project="p", url=url))
+
+    code = doctor.main(["--json", "--state-dir", str(tmp_path)])
+
+    found = json.loads(capsys.readouterr().out)
+    assert (code, found["ok"], found["level"]) == (0, True, "basic")
+    assert [check["name"] for check in found["checks"]] == [
+        "disk",
+        "camera",
+        "inference",
+        "namespaces",
+        "identity",
+        "cloud",
+    ]
+
+
+def test_each_failing_check_has_a_cure(
+    tmp_path: Path, supervisor: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong is printed with what to do, and the exit code is 1."""
+    bad = {"name": "bubblewrap", "ok": False, "detail": "no", "cure": "apt-get install it"}
+    supervisor("refuse", [bad])
+
+    code = doctor.main(["--state-dir", str(tmp_path)])
+
+    words = capsys.readouterr().out
+    assert code == 1
+    assert "FAIL  bubblewrap: no\n      cure: apt-get install it" in words
+    assert words.endswith("level: refuse\n")
+
+
+def test_supervisor_that_does_not_start_is_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a supervisor nothing runs; its log is named."""
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise SupervisorUnavailable("away")
+
+    class Ended:
+        """A process that is over."""
+
+        def terminate(self) -> None:
+            """Nothing to end."""
+
+        def wait(self, limit_s: float) -> int:
+            """It is over."""
+            return 1
+
+    monkeypatch.setattr(doctor, "connect", away)
+    monkeypatch.setattr(doctor, "launch", lambda state_dir, log: Ended())
+
+    diagnosis = diagnose(tmp_path)
+
+    assert diagnosis.level == "refuse"
+    assert "supervisor.log" in cures(diagnosis)["supervisor"]
+
+
+def test_absent_pictures_are_named(tmp_path: Path, supervisor: Any) -> None:
+    """A camera whose folder is not there is found before a plugin misses it."""
+    supervisor("basic", BASIC)
+    (tmp_path / "agent.toml").write_text('[camera.default]\nsource = "file"\npath = "/no/where"\n')
+
+    diagnosis = diagnose(tmp_path)
+
+    assert "[camera.…]" in cures(diagnosis)["camera"]
+
+
+def test_wrong_settings_are_the_only_finding(tmp_path: Path) -> None:
+    """With an owner's file that cannot be read nothing else is looked at."""
+    (tmp_path / "agent.toml").write_text("[")
+
+    diagnosis = diagnose(tmp_path)
+
+    assert list(cures(diagnosis)) == ["settings"]
+
+
+def test_missing_key_needs_enrolment(tmp_path: Path, supervisor: Any) -> None:
+    """An identity without its key is no identity."""
+    supervisor("basic", BASIC)
+    board = "11111111-2222-3333-4444-555555555555"
+    store_identity(tmp_path, Identity(board=board, name="b", project="p", url="ws://h/ws"))
+
+    diagnosis = diagnose(tmp_path)
+
+    assert "enrol" in cures(diagnosis)["identity"]
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 404 Not Found\r\n\r\n", b"SSH-2.0\r\n", b""])
+def test_something_else_at_the_address_is_told(router: Any, answer: bytes) -> None:
+    """A server that is no WAMP router is not taken for one."""
+    with pytest.raises(CannotReach, match="no WAMP router"):
+        reach(router(answer), None)
+
+
+def test_nobody_at_the_address_is_told() -> None:
+    """A refused connection is told with what to check."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    with pytest.raises(CannotReach) as refusal:
+        reach(f"ws://127.0.0.1:{port}/ws", None)
+
+    assert "check the address" in refusal.value.cure
+
+
+def test_unencrypted_answer_to_tls_is_told(router: Any) -> None:
+    """A plain server at a wss address fails with the cure for certificates."""
+    url = router(b"HTTP/1.1 400 Bad Request\r\n\r\n").replace("ws://", "wss://")
+
+    with pytest.raises(CannotReach) as refusal:
+        reach(url, None)
+
+    assert "ca in agent.toml" in refusal.value.cure
+
+
+def test_level_alone_decides_when_all_checks_pass() -> None:
+    """Level refuse is never well."""
+    check = Check(name="x", ok=True, detail="")
+
+    assert Diagnosis(level="basic", checks=(check,)).is_well
+    assert not Diagnosis(level="refuse", checks=(check,)).is_well
