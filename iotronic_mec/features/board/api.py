@@ -8,6 +8,7 @@ from typing import Any
 
 from iotronic_mec.api import links, paging
 from iotronic_mec.api.controller import Answer, Call
+from iotronic_mec.api.fields import Words
 from iotronic_mec.clock import iso
 from iotronic_mec.db import keyset
 from iotronic_mec.errors import BadRequest
@@ -150,11 +151,13 @@ def _list(call: Call, default: tuple[str, ...]) -> dict[str, Any]:
                 "project: only administrators may name another", details={"field": "project"}
             )
         project = query.project
-    scoped = store.boards(project, query.status)
+    scoped = store.boards(project)
+    # a filter, not the scope: the marker's status may have changed since its page
+    filters = [] if query.status is None else [board_table.c.status == query.status]
     if query.label is not None:
         scoped = store.with_labels(scoped, dict(_pair(term) for term in query.label.split(",")))
     with call.database.read() as connection:
-        rows = keyset.fetch(connection, scoped, board_table, page)
+        rows = keyset.fetch(connection, scoped, board_table, page, *filters)
         boards = store.to_boards(connection, rows)
     present = partial(_present, call)
     if page.fields is not None:
@@ -284,6 +287,7 @@ ROUTES = (
         policy="iot:board_action:post",
         summary="Have a board do an action: DevicePing, DeviceEcho",
         body=ActionBody,
+        answer=Words,
         errors=(409, 500, 504),
         other_answers={202: AcceptedShape},
     ),

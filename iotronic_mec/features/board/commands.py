@@ -87,7 +87,7 @@ class BoardCommands(BoardReports):
         )
 
         def change(connection: Connection) -> None:
-            if self._repeats(connection, context, board.uuid):
+            if self._repeats(connection, context, board):
                 code_store.put(connection, board.uuid, self._digest(clear), now)
                 return
             if store.name_taken(connection, board.project, board.name):
@@ -235,16 +235,29 @@ class BoardCommands(BoardReports):
         queued = self._requests.list_queued()
         with self._parts.database.read() as connection:
             for part in queued:
-                target = store.find_target(connection, part.project, part.board, every=True)
+                try:
+                    target = store.find_target(connection, part.project, part.board, every=True)
+                except BoardNotFound:
+                    continue  # deleted since; the operation ends by its deadline
                 self._requests.send_queued(part, target.agent)
         return len(queued)
 
     def _target(self, connection: Connection, context: Context, board: str) -> Target:
         return store.find_target(connection, context.project, board, every=context.is_admin)
 
-    def _repeats(self, connection: Connection, context: Context, uuid: str) -> bool:
-        """Whether a crashed first try with this Idempotency-Key made the board."""
-        return context.idempotency is not None and exists(connection, uuid)
+    def _repeats(self, connection: Connection, context: Context, board: Board) -> bool:
+        """Whether a crashed first try with this Idempotency-Key made the board.
+
+        The uuid may be the client's choice: another project's board, or one of
+        another name, was not made by that try and must not get a new code.
+        """
+        if context.idempotency is None:
+            return False
+        try:
+            found = store.find_target(connection, board.project, board.uuid, every=False)
+        except BoardNotFound:
+            return False
+        return found.name == board.name
 
     def _digest(self, code: str) -> str:
         return codes.digest(self._parts.secret, code)

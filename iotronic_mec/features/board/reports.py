@@ -41,6 +41,11 @@ UNKNOWN_CODES_PER_S = 20
 more protection, chosen short codes do."""
 
 
+PRESENCE_BATCH = 500
+"""Most changes of presence in one transaction: others wait for the writer, and
+a statement takes no more than some ten thousand parameters."""
+
+
 class CodeUnknown(errors.NotFound):
     """No board has this enrolment code."""
 
@@ -73,14 +78,16 @@ class BoardReports:
         with self._parts.database.read() as connection:
             said = store.online_of_agent(connection, agent)
         gone = [uuid for uuid in said if uuid not in online]
-        changes = [{"board": uuid, "online": False, "session": None} for uuid in gone]
+        # the session read: a board that has joined anew since then stays online
+        changes = [{"board": uuid, "online": False, "session": said[uuid]} for uuid in gone]
         changes += [
             {"board": uuid, "online": True, "session": session}
             for uuid, session in online.items()
             if said.get(uuid) != str(session)
         ]
-        if changes:
-            self.presence(context, agent=agent, changes=changes)
+        for at in range(0, len(changes), PRESENCE_BATCH):
+            piece = changes[at : at + PRESENCE_BATCH]
+            self.presence(context, agent=agent, changes=piece)
 
     @expose
     def directory(self, context: Context, *, after: str = "", limit: int = 2000) -> dict[str, Any]:

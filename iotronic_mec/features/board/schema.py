@@ -12,6 +12,7 @@ from iotronic_mec.api.fields import (
     Body,
     Boolean,
     JSONObject,
+    LinkShape,
     Name,
     Query,
     Shape,
@@ -157,13 +158,6 @@ class ActionBody(Body):
     action: str = Field(max_length=40)
     parameters: JSONObject = Field(default_factory=dict)
     wait: Boolean = True
-
-
-class LinkShape(Shape):
-    """One link."""
-
-    href: str
-    rel: str
 
 
 class LocationShape(Shape):

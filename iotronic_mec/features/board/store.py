@@ -71,13 +71,11 @@ def get_board(connection: Connection, project: str, ident: str, *, every: bool =
     return to_boards(connection, [row])[0]
 
 
-def boards(project: str | None, status: str | None = None) -> Select[Any]:
+def boards(project: str | None) -> Select[Any]:
     """Return the query for a project's boards, for paging; all for ``None``."""
     query = select(board)
     if project is not None:
         query = query.where(board.c.project == project)
-    if status is not None:
-        query = query.where(board.c.status == status)
     return query
 
 
@@ -212,7 +210,7 @@ def set_presence(
     *,
     online: bool,
     agent: str | None,
-    session: int | None,
+    session: int | str | None,
     now: datetime,
 ) -> bool:
     """Note that a board came or went; say whether its status changed.
