@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from iotronic_mec.api.controller import Answer, Call
+from iotronic_mec.api.fields import Words, WordsOrObject
 from iotronic_mec.clock import iso
 from iotronic_mec.feature import Route
 from iotronic_mec.features.board import store as board_store
@@ -166,6 +167,7 @@ ROUTES = (
         policy="iot:plugin_inject:put",
         summary="Inject a plugin on a board",
         body=InjectBody,
+        answer=Words,
         errors=(409, 500, 504),
         other_answers={202: AcceptedShape},
     ),
@@ -185,6 +187,7 @@ ROUTES = (
         policy="iot:plugin_action:post",
         summary="Have a plugin do an action: PluginCall, Start, Stop, Status, Reboot, Logs",
         body=ActionBody,
+        answer=WordsOrObject,
         errors=(409, 500, 504),
         other_answers={202: AcceptedShape},
     ),

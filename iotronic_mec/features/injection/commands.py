@@ -25,6 +25,7 @@ from iotronic_mec.features.injection.model import (
     InvalidPluginAction,
     NotCallable,
     OnlyCallable,
+    use_target,
 )
 from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin, check_parameters
@@ -212,11 +213,6 @@ class InjectionCommands:
             store.change(connection, place.board.uuid, place.plugin.uuid, values)
 
         return before
-
-
-def use_target(board: str, plugin: str) -> str:
-    """Return how an injection is called where blobs note who uses them."""
-    return f"{board}/{plugin}"
 
 
 def _check_callable(action: str, plugin: Plugin) -> None:

@@ -109,6 +109,11 @@ class Injection:
         return holds and (not self.running or self.pid is not None)
 
 
+def use_target(board: str, plugin: str) -> str:
+    """Return how an injection is called where blobs note who uses them."""
+    return f"{board}/{plugin}"
+
+
 def reasons(
     board: Board, injections: list[Injection], code: Code | None, wamp_url: str
 ) -> list[dict[str, str]]:
@@ -171,7 +176,7 @@ def _plugin_reasons(row: Injection) -> list[dict[str, str]]:
                 "read 'iot plugin logs', mend the plugin and inject it again",
             )
         ]
-    if row.actual != row.digest:
+    if row.actual != row.digest or row.status not in (INJECTED, UPDATED):
         return [
             _reason(
                 "plugin_pending",

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from iotronic_mec import blob_token
 from iotronic_mec.feature import Parts
+from iotronic_mec.features.blob import store as blob_store
 from iotronic_mec.features.injection import store
 from iotronic_mec.features.injection.model import (
     FAILED,
@@ -19,6 +20,7 @@ from iotronic_mec.features.injection.model import (
     PENDING,
     UPDATED,
     Injection,
+    use_target,
 )
 from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin
@@ -88,10 +90,13 @@ def inject_finished(parts: Parts, connection: Connection, part: Operation) -> No
     if wanted is None:
         return
     if part.state == SUCCEEDED:
-        _confirm(parts, connection, wanted)
+        # the board's own report may have come first: it counts once
+        if wanted.status in (PENDING, FAILED):
+            _confirm(parts, connection, wanted)
     elif part.state in REFUSALS:
         if wanted.times == 0 and wanted.actual is None:
             store.remove(connection, part.board, plugin_uuid)
+            _free_bundle(parts, connection, wanted)
         else:
             values = {"status": FAILED, "cause": part.cause, "updated_at": parts.clock.now()}
             store.change(connection, part.board, plugin_uuid, values)
@@ -111,6 +116,15 @@ def run_finished(parts: Parts, connection: Connection, part: Operation) -> None:
             return
         values |= {"running": False}
     store.change(connection, part.board, plugin_uuid, values)
+
+
+def _free_bundle(parts: Parts, connection: Connection, gone: Injection) -> None:
+    """Let the bundle go that only this injection may have held."""
+    plugin = plugin_store.find_plugin(connection, gone.plugin)
+    if plugin is not None:
+        target = use_target(gone.board, gone.plugin)
+        now = parts.clock.now()
+        blob_store.unuse(connection, plugin.project, "injection", target, now=now)
 
 
 def _confirm(parts: Parts, connection: Connection, wanted: Injection) -> None:
@@ -138,6 +152,9 @@ def _note(
         if entry.digest == wanted.digest and wanted.status in (PENDING, FAILED):
             _confirm(parts, connection, wanted)
         cause = None if entry.cause is None else {"code": "exited", "message": entry.cause}
+        if cause is None and wanted.status == FAILED and entry.digest != wanted.digest:
+            # it holds the bundle from before: why it refused the new one still holds
+            cause = wanted.cause
         values: dict[str, Any] = {
             "actual": entry.digest,
             "pid": entry.pid,
