@@ -161,6 +161,7 @@ class Agent:
             adopt=self._adopt,
         )
         self._keeper.on_change = self._heartbeat.changed
+        self._outbox.on_many = self._heartbeat.hurry
         self._reconciler.ask_again = self._heartbeat.rejoin
         self._make_component(randomness)
 

@@ -101,6 +101,10 @@ class Heartbeat:
         self._changed = True
         self._wake()
 
+    def hurry(self) -> None:
+        """Ask about operations now: many are unconfirmed."""
+        self._wake()
+
     def rejoin(self) -> None:
         """Ask the cloud anew what it wants, e.g. for fresh tokens."""
         self._joined = False
@@ -123,7 +127,8 @@ class Heartbeat:
                 continue
             wait_s = AGAIN_S[0]
             if not self._is_due():
-                await self._sleep(self._period_s)
+                crowded = self._outbox.has_many()
+                await self._sleep(min(self._period_s, MIN_AGE_S) if crowded else self._period_s)
             if self._is_due():
                 await self._sleep(SETTLE_S)
 
@@ -140,7 +145,8 @@ class Heartbeat:
             except (Error, WireError):
                 self._changed = True
                 raise
-        await self._tell_operations()
+        while await self._tell_operations():
+            LOG.debug("board %s: more operations are unconfirmed", self._board)
 
     async def _tell_join(self) -> None:
         self._changed = False
@@ -149,10 +155,11 @@ class Heartbeat:
         self._period_s = min(max(joined.heartbeat_s, MIN_HEARTBEAT_S), MAX_HEARTBEAT_S)
         await self._adopt(joined)
 
-    async def _tell_operations(self) -> None:
+    async def _tell_operations(self) -> bool:
+        """Ask about the oldest; return whether there may be more to ask about at once."""
         listed = self._outbox.list_unconfirmed(older_than_s=MIN_AGE_S, limit=MAX_LISTED)
         if not listed:
-            return
+            return False
         verdict = await self._cloud.call(
             names.OPERATIONS, OperationList(operations=listed), OperationVerdict
         )
@@ -164,6 +171,7 @@ class Heartbeat:
         for piece in pieces(records):
             taken = await self._cloud.call(names.RESULTS, Results(records=piece), OperationVerdict)
             await self._outbox.confirm(taken.known)
+        return len(listed) == MAX_LISTED and bool(verdict.known)
 
     async def _sleep(self, seconds: float) -> None:
         self._pause = sleep(self._reactor, seconds)

@@ -10,6 +10,7 @@ Reactor thread only.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -23,6 +24,8 @@ LOG = logging.getLogger(__name__)
 
 GATHER_S = 0.25
 """How long records of orders without an effect wait for company."""
+MANY = 1000
+"""Each time so many more are unconfirmed, ``on_many`` is called."""
 MAX_GATHERED = 256
 """So many are written at once without waiting longer."""
 
@@ -42,6 +45,8 @@ class Outbox:
         self._gathered: dict[str, Done] = {}
         self._changes: list[tuple[Change, Deferred[None]]] = []
         self._timer: Any = None
+        self.on_many: Callable[[], None] = lambda: None
+        """Called when the cloud should be asked what it has, before the journal is full."""
         self._writing = False
         self._idle: list[Deferred[None]] = []
         for operation, confirmed in journal.list_known():
@@ -81,13 +86,13 @@ class Outbox:
 
         :raises StorageFailed: it could not be written
         """
-        self._unconfirmed[call.operation] = self._reactor.seconds()
+        self._note_end(call.operation)
         await self._write(Done(procedure=procedure, call=call, answer=answer, effect=True))
 
     def finish_later(self, procedure: str, call: OperationCall, answer: OperationAnswer) -> None:
         """Write down, soon, how an order without an effect ended."""
         self._known.add(call.operation)
-        self._unconfirmed[call.operation] = self._reactor.seconds()
+        self._note_end(call.operation)
         self._gathered[call.operation] = Done(
             procedure=procedure, call=call, answer=answer, effect=False
         )
@@ -95,6 +100,10 @@ class Outbox:
             self._start_writing()
         elif self._timer is None:
             self._timer = self._reactor.callLater(GATHER_S, self._start_writing)
+
+    def has_many(self) -> bool:
+        """Say whether more than :data:`MANY` are unconfirmed."""
+        return len(self._unconfirmed) >= MANY
 
     def list_unconfirmed(self, *, older_than_s: float = 0.0, limit: int = 10_000) -> list[str]:
         """Return operations the cloud has not confirmed, the oldest first."""
@@ -169,6 +178,11 @@ class Outbox:
         idle, self._idle = self._idle, []
         for waiting in idle:
             waiting.callback(None)
+
+    def _note_end(self, operation: str) -> None:
+        self._unconfirmed[operation] = self._reactor.seconds()
+        if len(self._unconfirmed) % MANY == 0:
+            self.on_many()
 
     def _drop(self, operations: list[str]) -> None:
         for operation in operations:

@@ -320,4 +320,4 @@ class Dying(RuleBasedStateMachine):
 
 
 TestDying = Dying.TestCase
-TestDying.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestDying.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)

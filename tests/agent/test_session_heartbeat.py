@@ -37,6 +37,7 @@ class FakeCloud:
         self.failing: list[Exception] = []
         self.wanted: list[str] = []
         self.known: list[str] = []
+        self.confirming = False
 
     @property
     def procedures(self) -> list[str]:
@@ -48,7 +49,8 @@ class FakeCloud:
         await self.tell(procedure, message)
         if answer is Joined:
             return Joined(board=str(uuid.uuid4()), name="b", retry_window_s=1, heartbeat_s=10)
-        return OperationVerdict(known=self.known, wanted=self.wanted)
+        known = message.operations if self.confirming else self.known  # type: ignore[attr-defined]
+        return OperationVerdict(known=known, wanted=self.wanted)
 
     async def tell(self, procedure: str, message: Message) -> None:
         """Take it, or fail as told."""
@@ -165,6 +167,22 @@ def test_wanted_operations_are_sent_whole(bench: Bench) -> None:
     assert bench.cloud.procedures == [names.JOIN, names.OPERATIONS, names.RESULTS]
     (record,) = bench.cloud.told[-1][1].records  # type: ignore[attr-defined]
     assert record.call.operation == operation
+
+
+def test_crowd_of_operations_is_asked_about_sooner(bench: Bench) -> None:
+    """A thousand unconfirmed operations do not wait for the next heartbeat."""
+    bench.outbox.on_many = bench.heartbeat.hurry
+    bench.cloud.confirming = True
+    bench.reactor.advance(1)
+    for _ in range(1000):
+        call = an_order()
+        answer = OperationAnswer(operation=call.operation, state="succeeded")
+        bench.outbox.finish_later("thing.look", call, answer)
+
+    bench.reactor.pump([1] * 6)
+
+    assert bench.cloud.procedures == [names.JOIN, names.OPERATIONS]
+    assert not bench.outbox.has_many()
 
 
 def test_rejoin_asks_anew(bench: Bench) -> None:
