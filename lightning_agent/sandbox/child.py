@@ -96,8 +96,7 @@ class Runner:
         """Run the tenant's code, send its result or its error, and return the exit code."""
         self._redirect()
         self._channel.send({"t": "ready"})
-        if self._order["mode"] == "start":
-            threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._listen, daemon=True).start()
         try:
             answer = {"t": "result", "v": self._call_tenant()}
             size_bytes = len(dump(answer["v"]))
@@ -126,8 +125,8 @@ class Runner:
         while (message := self._channel.receive()) is not None:
             if message.get("t") == "stop":
                 self._context.stopping.set()
-                return
-        os._exit(1)  # the supervisor is gone
+        # The supervisor is gone; bubblewrap does not notice if that was while it started.
+        os._exit(1)
 
     def _log(self, text: str) -> None:
         self._streams["log"].write(text.rstrip("\n") + "\n")

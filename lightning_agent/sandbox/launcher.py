@@ -12,14 +12,16 @@ user.  (The outer view is needed because that uid may not pass the folders above
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from lightning_agent.sandbox.profile import (
     WORK_PATH,
@@ -67,6 +69,7 @@ class Launcher:
     :param bwrap: path of the bubblewrap program
     :param setpriv: path of the setpriv program; ``None`` where :attr:`mode` is ``SAME_UID``
     :param disable_userns: forbid further user namespaces inside; needs bubblewrap 0.8 or newer
+    :param tag: last word of every command line, by which :func:`end_orphans` finds them
     """
 
     bwrap: str
@@ -74,6 +77,7 @@ class Launcher:
     interpreter: Interpreter
     mode: Mode
     disable_userns: bool = True
+    tag: str = "lightning-sandbox"
 
     def start(
         self,
@@ -88,12 +92,12 @@ class Launcher:
 
         The returned process is bubblewrap, a child of the caller: when it dies, the kernel kills
         everything inside, and when the thread that called this dies, so does it.  Call it from a
-        thread that lives as long as the sandbox may.
+        thread that lives as long as the sandbox may.  End it by :func:`kill`.
 
         :param descriptors: descriptors to pass on, under the same numbers
         :raises OSError: the program cannot be started
         """
-        command = [*_isolated(self.interpreter.executable), *arguments]
+        command = [*_isolated(self.interpreter.executable), *arguments, self.tag]
         files = [_arguments_file(self._inner(profile))]
         wrapped = [self.bwrap, "--args", str(files[0]), "--", *command]
         if self.mode is Mode.SEPARATE_UID and self.setpriv is not None:
@@ -107,6 +111,7 @@ class Launcher:
                 stdout=stdout,
                 stderr=stderr,
                 pass_fds=(*files, *descriptors),
+                process_group=0,
                 cwd="/",
                 env={},
             )
@@ -141,6 +146,38 @@ class Launcher:
             *("--perms", "1777", "--tmpfs", _SCRATCH_PATH),
             *("--chdir", "/"),
         ]
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a sandbox that has not been reaped yet, with all that is in it.
+
+    The whole group is killed, not bubblewrap alone: its inner half, until it is set up, waits for
+    the outer one and would not notice that it is gone.
+    """
+    if process.returncode is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def make_tag(state_dir: Path) -> str:
+    """Return the tag of the sandboxes of ``state_dir``."""
+    return f"lightning-sandbox-{hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:32]}"
+
+
+def end_orphans(tag: str) -> int:
+    """Kill what an earlier, killed supervisor left with ``tag``; return how many there were.
+
+    Only a sandbox that was just being set up can be left: see :func:`kill`.
+    """
+    ending = b"\0" + os.fsencode(tag) + b"\0"
+    count = 0
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().endswith(ending):
+                os.kill(int(path.parent.name), signal.SIGKILL)
+                count += 1
+        except OSError:
+            continue  # it has ended by itself, or is somebody else's
+    return count
 
 
 def uid_of(owner: str) -> int:

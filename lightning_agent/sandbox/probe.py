@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_agent.missing import cure, missing
-from lightning_agent.sandbox.launcher import Launcher, Mode, find_bwrap, find_setpriv
+from lightning_agent.sandbox.launcher import Launcher, Mode, find_bwrap, find_setpriv, kill
 from lightning_agent.sandbox.profile import Profile, find_interpreter
 
 LOG = logging.getLogger(__name__)
@@ -177,7 +177,7 @@ def _try(launcher: Launcher) -> str:
     try:
         answer, complaint = process.communicate(timeout=TRIAL_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        process.kill()
+        kill(process)
         process.communicate()
         return f"the trial sandbox did not end within {TRIAL_TIMEOUT_S:.0f} s"
     if process.returncode != 0:

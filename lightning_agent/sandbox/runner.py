@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import subprocess
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from lightning_agent.sandbox.channel import (
     dump,
     encode,
 )
+from lightning_agent.sandbox.launcher import kill
 
 LOG = logging.getLogger(__name__)
 
@@ -175,10 +175,7 @@ class Run:
             return
         if self._cause is None or cause == "killed":
             self._cause = cause
-        try:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        except ProcessLookupError:
-            return  # it has ended; the loop will see it
+        kill(self._process)
 
     def _begin(self, deadline_s: float | None) -> None:
         self._connection.setblocking(False)

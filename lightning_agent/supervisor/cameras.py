@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lightning_agent.camera.process import PICTURES_PATH
 from lightning_agent.errors import CameraUnavailable
-from lightning_agent.sandbox.launcher import Launcher
+from lightning_agent.sandbox.launcher import Launcher, kill
 from lightning_agent.sandbox.profile import AGENT_PATH, Bind, Profile
 from lightning_agent.sandbox.runner import Loop, Timer
 
@@ -183,7 +183,7 @@ class Cameras:
         if self._processes.get(name) is running:
             del self._processes[name]
         running.control.close()
-        running.process.kill()
+        kill(running.process)
 
     def _reap(self, name: str, running: _CameraProcess) -> None:
         if running.process.poll() is None:

@@ -163,15 +163,27 @@ def launch(state_dir: Path, *, log: Path | None = None) -> subprocess.Popen[byte
 
 
 def connect(state_dir: Path, *, timeout_s: float) -> SupervisorClient:
-    """Connect to the supervisor of ``state_dir``, trying until it listens.
+    """Connect to the supervisor of ``state_dir``, trying until it answers.
+
+    An answer is asked for, since the socket of a killed supervisor may accept for a moment more.
 
     :raises SupervisorUnavailable: it does not within ``timeout_s``
     """
     end = time.monotonic() + timeout_s
     while True:
         try:
-            return SupervisorClient(state_dir / SOCKET_NAME)
+            return _connect_once(state_dir / SOCKET_NAME, timeout_s)
         except SupervisorUnavailable:
             if time.monotonic() >= end:
                 raise
             time.sleep(0.02)
+
+
+def _connect_once(path: Path, timeout_s: float) -> SupervisorClient:
+    client = SupervisorClient(path)
+    try:
+        client.request("hello", protocol=1, timeout_s=timeout_s)
+    except Error:
+        client.close()
+        raise
+    return client

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lightning_agent.clock import Clock
 from lightning_agent.errors import AlreadySupervised, Error
+from lightning_agent.sandbox.launcher import end_orphans, make_tag
 from lightning_agent.sandbox.probe import probe
 from lightning_agent.supervisor.cameras import CONFIGURATION_NAME, Cameras
 from lightning_agent.supervisor.children import Children, Ended
@@ -72,6 +73,10 @@ def supervise(state_dir: Path) -> int:
     :raises StorageFailed: it cannot be used
     """
     lock = take_ownership(state_dir)
+    tag = make_tag(state_dir)
+    orphans = end_orphans(tag)
+    if orphans:
+        LOG.warning("%d processes of an earlier supervisor were killed", orphans)
     clock = Clock()
     loop = Loop(clock)
     store = PluginStore(state_dir)
@@ -89,7 +94,9 @@ def supervise(state_dir: Path) -> int:
     )
     findings = probe()
     listener = open_socket(state_dir)
-    server = Server(loop, listener, store=store, children=children, logs=logs, clock=clock)
+    server = Server(
+        loop, listener, store=store, children=children, logs=logs, clock=clock, tag=tag
+    )
     server.use(findings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.from_thread(server.begin_shutdown))

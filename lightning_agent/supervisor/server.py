@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 
 from lightning_agent.clock import Clock, to_wire
 from lightning_agent.errors import (
@@ -141,7 +142,10 @@ class Reply:
 
 
 class Server:
-    """Serves the supervisor's methods on ``listener``; loop's thread only."""
+    """Serves the supervisor's methods on ``listener``; loop's thread only.
+
+    :param tag: marks the sandboxes of this supervisor
+    """
 
     def __init__(
         self,
@@ -152,6 +156,7 @@ class Server:
         children: Children,
         logs: Logs,
         clock: Clock,
+        tag: str,
     ) -> None:
         self._loop = loop
         self._listener = listener
@@ -160,6 +165,7 @@ class Server:
         self._logs = logs
         self._clients: list[Client] = []
         self._findings: Findings | None = None
+        self._tag = tag
         self._started_at = to_wire(clock.now())
         self._closing = False
         self._methods: dict[str, Callable[[Arguments, Reply], None]] = {
@@ -181,7 +187,8 @@ class Server:
     def use(self, findings: Findings) -> None:
         """Work at the level that the probe found."""
         self._findings = findings
-        self._children.launcher = findings.launcher
+        found = findings.launcher
+        self._children.launcher = replace(found, tag=self._tag) if found else None
         self._children.refusal = "tenants' code does not run here: " + "; ".join(findings.reasons)
 
     def tell_exit(self, ended: Ended) -> None:

@@ -14,6 +14,7 @@ import pytest
 from lightning_agent.clock import Clock
 from lightning_agent.errors import AlreadyRunning
 from lightning_agent.sandbox import runner
+from lightning_agent.sandbox.launcher import end_orphans, make_tag
 from lightning_agent.sandbox.probe import probe
 from lightning_agent.supervisor.cameras import Cameras
 from lightning_agent.supervisor.children import Children
@@ -129,6 +130,7 @@ def test_a_killed_supervisor_takes_all_sandboxes_with_it(
     """After SIGKILL of the supervisor nothing of a plugin runs; a new one starts from the disk."""
     plugin, _ = supervised.start_plugin(DEAF)
     supervised.start_plugin(WAITING)
+    eventually(lambda: len(descendants(supervised.process.pid)) >= 6)
     inside = descendants(supervised.process.pid)
 
     supervised.kill()
@@ -137,10 +139,38 @@ def test_a_killed_supervisor_takes_all_sandboxes_with_it(
 
     installed = supervised.client.request("installed")["plugins"]
     status = supervised.client.request("status", plugin=plugin)
-    assert len(inside) >= 4
     assert len(installed) == 2
     assert supervised.client.request("running") == {"plugins": []}
     assert status == {"alive": False, "pid": None, "started_at": None, "exit": None}
+
+
+def test_a_sandbox_left_half_made_is_ended(supervised: Supervised) -> None:
+    """What a supervisor killed while making sandboxes left is ended by the next one."""
+    plugin, digest = supervised.install(DEAF.encode())
+    tag = make_tag(supervised.state_dir)
+
+    for delay_ms in range(0, 20, 4):
+        supervised.client.send("start", plugin=plugin, digest=digest, parameters={})
+        time.sleep(delay_ms / 1000)
+        supervised.kill()
+        supervised.start()
+
+    assert end_orphans(tag) == 0
+
+
+def test_orphans_are_found_by_their_tag() -> None:
+    """Positive control: a process that ends with the tag is killed, another one is not."""
+    wait = "import time; time.sleep(60)"
+    with (
+        subprocess.Popen([sys.executable, "-c", wait, "tag-of-test"]) as ours,
+        subprocess.Popen([sys.executable, "-c", wait, "tag-of-test-2"]) as other,
+    ):
+        count = end_orphans("tag-of-test")
+        code = ours.wait(10)
+        alive = other.poll() is None
+        other.kill()
+
+    assert (count, code, alive) == (1, -9, True)
 
 
 def test_logs_outlive_the_supervisor(supervised: Supervised, eventually: Eventually) -> None:
