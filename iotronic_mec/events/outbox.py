@@ -91,7 +91,7 @@ def save_position(connection: Connection, consumer: str, sequence: int) -> None:
         connection.execute(insert(event_position).values(consumer=consumer, sequence=sequence))
 
 
-def prune(connection: Connection, before_micros: int, limit: int = 10_000) -> int:
+def prune(connection: Connection, before_micros: int, limit: int) -> int:
     """Delete events older than a moment; return how many."""
     old = (
         select(event.c.id)

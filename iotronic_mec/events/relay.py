@@ -31,6 +31,9 @@ GATHER_S = 0.05
 """Pause after news, seconds: events that come together are read together, and
 the relay does not compete with each single call."""
 
+PRUNE_BATCH = 5_000
+"""Most events deleted in one transaction: others wait for the writer."""
+
 PRUNE_EVERY_S = 600.0
 """Seconds between deletions of old events."""
 
@@ -123,7 +126,7 @@ class Relay:
                     progress.consumer.handle(self._parts, entry)
                 except Error as error:
                     progress.failures += 1
-                    pause = min(MAX_BACKOFF_S, 0.2 * 2**progress.failures)
+                    pause = min(MAX_BACKOFF_S, 0.2 * 2 ** min(progress.failures, 10))
                     progress.not_before = now + pause
                     LOG.warning(
                         "consumer %s will try event %s again in %.1f s: %s",
@@ -154,4 +157,9 @@ class Relay:
     def _prune(self) -> None:
         keep = self._parts.settings.event_retention_s
         before = to_micros(self._parts.clock.now()) - int(keep * 1_000_000)
-        self._parts.database.write(lambda connection: outbox.prune(connection, before))
+        while not self._stop.is_set():
+            gone = self._parts.database.write(
+                lambda connection: outbox.prune(connection, before, PRUNE_BATCH)
+            )
+            if gone < PRUNE_BATCH:
+                return
