@@ -72,7 +72,7 @@ class Context:
         return str(uuid.uuid5(_KEY_SPACE, name))
 
     def with_timeout(self, timeout_s: float) -> Self:
-        """Return the same context with at most ``timeout_s`` seconds from now."""
+        """Return the same context with ``timeout_s`` seconds from now, whatever is left."""
         return replace(self, deadline=time.monotonic() + timeout_s)
 
     def to_wire(self) -> dict[str, Any]:

@@ -29,9 +29,13 @@ class FrameError(Exception):
 def pack(message: dict[str, Any]) -> bytes:
     """Encode one message with its length in front.
 
-    :raises FrameError: when it is over :data:`MAX_FRAME_BYTES`
+    :raises FrameError: when it is over :data:`MAX_FRAME_BYTES`, or holds what
+        MessagePack cannot (integers over 64 bits, broken text, other types)
     """
-    body: bytes = msgpack.packb(message, use_bin_type=True)
+    try:
+        body: bytes = msgpack.packb(message, use_bin_type=True)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise FrameError(f"no MessagePack: {error}") from error
     if len(body) > MAX_FRAME_BYTES:
         raise FrameError(f"a frame of {len(body)} bytes is over {MAX_FRAME_BYTES}")
     return _LENGTH.pack(len(body)) + body
@@ -44,7 +48,7 @@ def unpack_body(body: bytes) -> dict[str, Any]:
     """
     try:
         message = msgpack.unpackb(body, raw=False, strict_map_key=False)
-    except (ValueError, msgpack.exceptions.ExtraData) as error:
+    except (ValueError, TypeError, OverflowError, msgpack.exceptions.ExtraData) as error:
         raise FrameError("not MessagePack") from error
     if not isinstance(message, dict):
         raise FrameError("a frame holds a map")

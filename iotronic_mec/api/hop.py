@@ -44,7 +44,7 @@ class BodyReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer with what has come, at least one byte before the end."""
-        if not self._piece and self._left:
+        while not self._piece and self._left:
             self._piece = memoryview(self._next())
         count = min(len(buffer), len(self._piece))
         buffer[:count] = self._piece[:count]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,10 @@ def clouds_yaml(settings: Settings, made: dict[str, Any]) -> str:
 def openrc(settings: Settings, made: dict[str, Any]) -> str:
     """Return the shell file; upstream's client needs the last two lines."""
     return (
-        f"export OS_CLIENT_CONFIG_FILE='{settings.state_dir / 'clouds.yaml'}'\n"
+        f"export OS_CLIENT_CONFIG_FILE={shlex.quote(str(settings.state_dir / 'clouds.yaml'))}\n"
         f"export OS_CLOUD={CLOUD}\n"
-        f"export OS_AUTH_TOKEN='{made['token']}'\n"
-        f"export IOTRONIC_URL='{settings.public_url}'\n"
+        f"export OS_AUTH_TOKEN={shlex.quote(made['token'])}\n"
+        f"export IOTRONIC_URL={shlex.quote(settings.public_url)}\n"
     )
 
 

@@ -13,6 +13,7 @@ import itertools
 import logging
 import os
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,6 +37,11 @@ ANSWER_MARGIN_S = 2.0
 says more than our own time-out."""
 
 
+SEND_TIMEOUT_S = 10
+"""Longest wait for the other side to take a frame, seconds; then the link is
+closed: part of the frame may have been sent."""
+
+
 class Link:
     """One connection; calls may go both ways at once.
 
@@ -50,6 +56,8 @@ class Link:
         answer: Callable[[dict[str, Any]], dict[str, Any]] | None,
         pool: ThreadPoolExecutor | None,
     ) -> None:
+        limit = struct.pack("@ll", SEND_TIMEOUT_S, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         self._connection = connection
         self._answer = answer
         self._pool = pool
@@ -60,15 +68,18 @@ class Link:
         self.topics: tuple[str, ...] = ()
 
     def send(self, frame: dict[str, Any]) -> None:
-        """Send one frame; any thread.
+        """Send one frame; any thread; blocks up to :data:`SEND_TIMEOUT_S`.
 
         :raises errors.Unavailable: when the link is closed
+        :raises errors.TooLarge: when no frame can hold it
         """
         try:
             packed = frames.pack(frame)
             with self._sending:
                 self._connection.sendall(packed)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
             raise errors.Unavailable("the other process has closed the link") from error
         except frames.FrameError as error:
             raise errors.TooLarge(str(error)) from error
