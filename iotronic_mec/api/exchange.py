@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pecan
+
+from iotronic_mec.api.routing import is_versioned
 
 if TYPE_CHECKING:
     from iotronic_mec.api.routing import Match
@@ -38,6 +41,16 @@ class Exchange:
     match: Match | None = None
     context: Context | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
+
+
+def exchange_of(environ: dict[str, Any]) -> Exchange:
+    """Return the exchange of a request; made with a new request id at first."""
+    found: Exchange | None = environ.get(KEY)
+    if found is None:
+        segments = environ.get("PATH_INFO", "").split("/")[1:]
+        found = Exchange(environ, f"req-{uuid.uuid4()}", is_versioned(segments))
+        environ[KEY] = found
+    return found
 
 
 class RequestHeaders(Mapping[str, str]):

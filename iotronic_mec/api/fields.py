@@ -11,7 +11,7 @@ import ast
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 from pydantic.json_schema import WithJsonSchema
 
 from iotronic_mec.ids import NAME, is_uuid, normal_uuid
@@ -54,6 +54,14 @@ class LinkShape(Shape):
 
     href: str
     rel: str
+
+
+class Words(RootModel[str]):
+    """A JSON string, as upstream's clients print it."""
+
+
+class WordsOrObject(RootModel[str | dict[str, Any]]):
+    """A JSON string, or a JSON object where the action says so."""
 
 
 def _boolean(value: Any) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from typing import Any
 
 from pecan.hooks import PecanHook
@@ -18,9 +17,8 @@ from webob.exc import HTTPException
 from iotronic_mec.api import versions
 from iotronic_mec.api.auth import Authenticator, Credentials
 from iotronic_mec.api.controller import Rights
-from iotronic_mec.api.exchange import JSON, KEY, Exchange, respond
+from iotronic_mec.api.exchange import JSON, KEY, Exchange, exchange_of, respond
 from iotronic_mec.api.problem import MethodNotAllowed, TooManyFailures, problem
-from iotronic_mec.api.routing import is_versioned
 from iotronic_mec.context import DEFAULT_TIMEOUT_S, Context
 from iotronic_mec.errors import BadRequest, Error, Forbidden, Unauthenticated
 from iotronic_mec.feature import PUBLIC
@@ -42,14 +40,14 @@ class Begin(PecanHook):  # type: ignore[misc]
 
     def on_route(self, state: Any) -> None:
         """Make the exchange."""
-        environ = state.request.environ
-        environ[KEY] = Exchange(environ, f"req-{uuid.uuid4()}")
+        exchange_of(state.request.environ)
         # Pecan must not choose by Accept: everything here is JSON, or says so itself
         state.request.pecan["content_type"] = JSON
 
     def after(self, state: Any) -> None:
         """Put the headers on the answer."""
-        exchange: Exchange = state.request.environ[KEY]
+        # none was made when Pecan could not even decode the path
+        exchange = exchange_of(state.request.environ)
         listed = state.response.headerlist
         names = {name.lower() for name, _ in listed}
         listed.append((REQUEST_ID, exchange.request_id))
@@ -69,7 +67,6 @@ class Version(PecanHook):  # type: ignore[misc]
         """Refuse versions that are not served."""
         environ = state.request.environ
         exchange: Exchange = environ[KEY]
-        exchange.under_v1 = is_versioned(environ.get("PATH_INFO", "").split("/")[1:])
         if exchange.under_v1:
             exchange.version = versions.effective(environ)
 
@@ -133,8 +130,7 @@ class Errors(PecanHook):  # type: ignore[misc]
 
     def on_error(self, state: Any, error: Exception) -> Any:
         """Return the answer of an error."""
-        exchange: Exchange | None = state.request.environ.get(KEY)
-        request_id = exchange.request_id if exchange is not None else ""
+        request_id = exchange_of(state.request.environ).request_id
         return error_answer(error, request_id, self._challenge)
 
 
