@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import json
 import os
@@ -14,8 +15,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.wamp.agent_cloud import public_key
 
@@ -97,13 +105,19 @@ def configuration(port: int, socket_path: str) -> dict[str, Any]:
 class Router:
     """Crossbar in a folder of its own; may be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tls: bool = False) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        self.url = f"ws://127.0.0.1:{self.port}/ws"
+        self.url = f"ws{'s' if tls else ''}://127.0.0.1:{self.port}/ws"
+        self.ca = folder / "ca.pem"
         self.socket_path = str(folder / "private.sock")
-        (folder / "config.json").write_text(json.dumps(configuration(self.port, self.socket_path)))
+        settings = configuration(self.port, self.socket_path)
+        if tls:
+            make_certificates(folder)
+            public = settings["workers"][0]["transports"][1]
+            public["endpoint"]["tls"] = {"key": "key.pem", "certificate": "certificate.pem"}
+        (folder / "config.json").write_text(json.dumps(settings))
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -129,6 +143,50 @@ class Router:
     def _listens(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def make_certificates(folder: Path) -> None:
+    """Write an authority (``ca.pem``) and a certificate of it for 127.0.0.1."""
+    begin = datetime.now(UTC) - timedelta(days=1)
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority of the test")])
+    key = ec.generate_private_key(ec.SECP256R1())
+
+    def certificate(subject: x509.Name, public_key: Any, *extensions: Any) -> bytes:
+        builder = x509.CertificateBuilder(
+            issuer_name=authority,
+            subject_name=subject,
+            public_key=public_key,
+            serial_number=x509.random_serial_number(),
+            not_valid_before=begin,
+            not_valid_after=begin + timedelta(days=9),
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
+        return builder.sign(authority_key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    board = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "router")])
+    (folder / "ca.pem").write_bytes(
+        certificate(
+            authority,
+            authority_key.public_key(),
+            x509.BasicConstraints(ca=True, path_length=None),
+            x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()),
+        )
+    )
+    (folder / "certificate.pem").write_bytes(
+        certificate(
+            board,
+            key.public_key(),
+            x509.SubjectAlternativeName(addresses),
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()),
+        )
+    )
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
 
 
 class CloudProcess:

@@ -245,3 +245,26 @@ def test_sigterm_ends_the_agent_within_two_seconds(board: Board) -> None:
     assert took_s < 2
     assert agent.process.returncode == 0
     assert (board.state_dir / "supervisor.sock").exists()
+
+
+def test_certificate_is_checked_against_the_given_authority(tmp_path: Path) -> None:
+    """Over TLS a board enrols and joins with the cloud's authority, and never without it."""
+    with contextlib.ExitStack() as cleanup:
+        router = Router(tmp_path / "router", tls=True)
+        cleanup.callback(router.kill)
+        router.start()
+        cloud = CloudProcess(router)
+        cleanup.callback(cloud.close)
+        cloud.wait("cloud")
+        board = Board(tmp_path, router, cloud)
+        place = ("--state-dir", str(board.state_dir))
+
+        refused = run("enrol", board.code, router.url, *place, "--wait", "1")
+        done = run("enrol", board.code, router.url, *place, "--ca", str(router.ca))
+        cleanup.callback(board.start().close)
+        seen = run("doctor", "--json", *place)
+
+        assert refused.returncode == 4
+        assert done.returncode == 0
+        assert board.order("device.ping")["result"]["state"] == "succeeded"
+        assert f"{router.url} answers" in seen.stdout
