@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pecan
+import webob
 from oslo_middleware.http_proxy_to_wsgi import HTTPProxyToWSGI
 from pecan.core import ExplicitPecan
 
@@ -49,8 +50,8 @@ class _NoArguments:
         return {}
 
 
-class Request(pecan.Request):  # type: ignore[misc]
-    """Pecan's request, whose body Pecan does not touch.
+class Request(webob.Request):  # type: ignore[misc]
+    """A request whose body Pecan does not touch.
 
     Pecan reads query and body into a controller's arguments before any hook
     may refuse; here both are read by :mod:`iotronic_mec.api.body` after that.
@@ -74,6 +75,10 @@ class Root:
         self._table = table
         self._machinery = machinery
 
+    def __dir__(self) -> tuple[str, ...]:
+        """Say nothing: Pecan looks here for routes of its own with every request."""
+        return ()
+
     @pecan.expose()  # type: ignore[untyped-decorator]
     def _route(self, segments: list[str], request: Any) -> tuple[Any, list[str]]:
         environ = request.environ
@@ -84,11 +89,10 @@ class Root:
     @pecan.expose(content_type="application/json")  # type: ignore[untyped-decorator]
     def handle(self, request: Any, response: Any) -> Any:
         """Read query and body, run the handler, and encode what it returns."""
-        del response  # we make our own
         exchange: Exchange = request.environ[KEY]
         with ExitStack() as stack:
             made = self._answer(exchange, stack)
-        return respond(made.status, made.body, made.headers, made.media_type)
+        return respond(response, made.status, made.body, made.headers, made.media_type)
 
     def _answer(self, exchange: Exchange, stack: ExitStack) -> Rendered:
         environ, match, context = exchange.environ, exchange.match, exchange.context

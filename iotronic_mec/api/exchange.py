@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import pecan
 
 from iotronic_mec.api.routing import is_versioned
 
@@ -104,17 +103,26 @@ def to_json(value: Any) -> bytes:
 
 
 def respond(
-    status: int, body: Any, headers: Mapping[str, str] | None = None, media_type: str = JSON
+    response: Any,
+    status: int,
+    body: Any,
+    headers: Mapping[str, str] | None = None,
+    media_type: str = JSON,
 ) -> Any:
-    """Return WebOb's response object.
+    """Fill in WebOb's response object and return it.
 
     :param body: bytes, or an iterator of bytes that is sent as it comes
     """
     listed = list(headers.items()) if headers else []
-    if isinstance(body, bytes):
-        if status == 204:
-            return pecan.Response(status=status, headerlist=listed, app_iter=[])
+    if not isinstance(body, bytes):
+        listed.append(("Content-Type", media_type))
+        pieces = body
+    elif status == 204:
+        pieces = []
+    else:
         listed += [("Content-Type", media_type), ("Content-Length", str(len(body)))]
-        return pecan.Response(status=status, headerlist=listed, app_iter=[body])
-    listed.append(("Content-Type", media_type))
-    return pecan.Response(status=status, headerlist=listed, app_iter=body)
+        pieces = [body]
+    response.status_int = status
+    response.app_iter = pieces
+    response.headerlist = listed
+    return response

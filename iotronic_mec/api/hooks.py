@@ -130,12 +130,15 @@ class Errors(PecanHook):  # type: ignore[misc]
 
     def on_error(self, state: Any, error: Exception) -> Any:
         """Return the answer of an error."""
-        request_id = exchange_of(state.request.environ).request_id
-        return error_answer(error, request_id, self._challenge)
+        exchange = exchange_of(state.request.environ)
+        found: Exception = error
+        if exchange.match is None and isinstance(error, UnicodeDecodeError):
+            found = BadRequest("the address is not UTF-8", details={"in": "path"})
+        return error_answer(state.response, found, exchange.request_id, self._challenge)
 
 
-def error_answer(error: BaseException, request_id: str, challenge: str) -> Any:
-    """Return the response for an error; log what is not one of ours."""
+def error_answer(response: Any, error: Exception, request_id: str, challenge: str) -> Any:
+    """Fill in the response for an error; log what is not one of ours."""
     if isinstance(error, HTTPException):
         error = _from_http(error)
     if not isinstance(error, Error):
@@ -146,7 +149,7 @@ def error_answer(error: BaseException, request_id: str, challenge: str) -> Any:
     headers = error_headers(error)
     if status == 401:
         headers["WWW-Authenticate"] = challenge
-    return respond(status, problem(wire, request_id), headers)
+    return respond(response, status, problem(wire, request_id), headers)
 
 
 def error_headers(error: Error) -> dict[str, str]:

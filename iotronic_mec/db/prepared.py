@@ -6,7 +6,7 @@ given to the driver, the same statement costs a fifth of that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection
@@ -32,11 +32,32 @@ class Prepared:
 
     def execute(self, connection: Connection, **parameters: Any) -> CursorResult[Any]:
         """Run it with these parameters."""
+        text, values = self._bound(connection, parameters)
+        return connection.exec_driver_sql(text, values)
+
+    def rows(self, connection: Connection, **parameters: Any) -> Sequence[Any]:
+        """Run it and return all its rows as the driver gives them.
+
+        On SQLite the driver is asked directly, which costs a fifth; elsewhere
+        SQLAlchemy stays in between, since it notices lost connections. What
+        the driver raises is not translated: not for what may break a rule.
+        """
+        text, values = self._bound(connection, parameters)
+        if connection.dialect.name != "sqlite":
+            result = connection.exec_driver_sql(text, values)
+            return result.all() if result.returns_rows else []
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(text, values)
+            return cursor.fetchall()
+        finally:
+            cursor.close()
+
+    def _bound(self, connection: Connection, parameters: Mapping[str, Any]) -> tuple[str, Any]:
         build = self._compiled.get(connection.dialect.name)
         if build is None:
             build = self._compiled[connection.dialect.name] = self._compile(connection)
-        text, values = build(parameters)
-        return connection.exec_driver_sql(text, values)
+        return build(parameters)
 
     def _compile(self, connection: Connection) -> Callable[[Mapping[str, Any]], tuple[str, Any]]:
         compiled = cast(

@@ -65,15 +65,15 @@ class AuditChain:
         row = replace(row, hash=row.digest())
         values = {name: getattr(row, name) for name in _COLUMNS}
         values["details"] = text.decode()
-        _APPEND.execute(connection, **values)
+        _APPEND.rows(connection, **values)
 
 
 def head(connection: Connection) -> Head:
     """Return the end of the chain; sequence 0 and the genesis hash when empty."""
-    row: Any = _HEAD.execute(connection).first()
-    if row is None:
+    rows = _HEAD.rows(connection)
+    if not rows:
         return Head(sequence=0, hash=GENESIS)
-    sequence, digest = row
+    sequence, digest = rows[0]
     return Head(sequence=int(sequence), hash=str(digest))
 
 

@@ -63,10 +63,9 @@ _BY_NAME_IN = Prepared(
 def find_login(connection: Connection, name: str, project: str | None) -> Login | None:
     """Return an enabled user by name, in a project (name or uuid) or its own."""
     if project is None:
-        found = _BY_NAME.execute(connection, name=name)
+        rows = _BY_NAME.rows(connection, name=name)
     else:
-        found = _BY_NAME_IN.execute(connection, name=name, ident=project)
-    rows: Sequence[Any] = found.all()
+        rows = _BY_NAME_IN.rows(connection, name=name, ident=project)
     if not rows:
         return None
     uuid, user_name, password_hash, where, _ = rows[0]

@@ -6,7 +6,6 @@ module is the API's ``TokenSource``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -59,7 +58,7 @@ _BY_DIGEST = Prepared(
 
 def find_token(connection: Connection, digest: str) -> Login | None:
     """Return the token with this digest and its enabled user."""
-    rows: Sequence[Any] = _BY_DIGEST.execute(connection, digest=digest).all()
+    rows = _BY_DIGEST.rows(connection, digest=digest)
     if not rows:
         return None
     uuid, most, expires_at, last_used_at, owner, name, where, _ = rows[0]
