@@ -121,6 +121,8 @@ class Processes:
             if process.poll() is None:
                 process.kill()
                 process.wait(STOP_S)
+            if process.stdout is not None:
+                process.stdout.close()
 
     def _start(self, name: str, command: list[str], output: int | None) -> subprocess.Popen[str]:
         log: IO[str]
@@ -150,7 +152,8 @@ def script(name: str) -> str:
 def _read(process: subprocess.Popen[str], printed: list[str], ready: threading.Event) -> None:
     if process.stdout is None:
         return
-    for line in process.stdout:
-        printed.append(line)
-        if line.startswith("iotronic-mec ready"):
-            ready.set()
+    with contextlib.suppress(ValueError):  # closed by stop()
+        for line in process.stdout:
+            printed.append(line)
+            if line.startswith("iotronic-mec ready"):
+                ready.set()

@@ -87,7 +87,7 @@ class Authenticators:
         except errors.Error:
             self._refuse_code(authid, peer)
         if row.get("used") and not _may_repeat(row, offered_key(details)):
-            self._refuse_code(f"code:{row.get('row')}", peer)
+            self._refuse_code(f"code:{row.get('row')}", peer, refusals.USED_CODE)
         return {
             "realm": names.REALM,
             "role": names.ROLE_ENROL,
@@ -137,8 +137,11 @@ class Authenticators:
             timer.cancel()
         self._challenges.clear()
 
-    def _refuse_code(self, authid: object, peer: str) -> NoReturn:
-        self._refusals.count(authid, refusals.UNKNOWN_CODE, peer)
+    def _refuse_code(
+        self, authid: object, peer: str, reason: str = refusals.UNKNOWN_CODE
+    ) -> NoReturn:
+        # the audit tells the cases apart; who guesses is told the same for all
+        self._refusals.count(authid, reason, peer)
         raise CodeUnknownOrUsed(_REFUSED_CODE)
 
     def _watch(self, session: object, board: str, peer: str) -> None:

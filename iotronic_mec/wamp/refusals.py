@@ -15,7 +15,8 @@ from twisted.internet.base import DelayedCall, ReactorBase
 
 LOG = logging.getLogger(__name__)
 
-UNKNOWN_CODE = "code_unknown_or_used"
+UNKNOWN_CODE = "code_unknown"
+USED_CODE = "code_used"
 UNKNOWN_BOARD = "board_unknown"
 WRONG_KEY = "wrong_key"
 WRONG_REALM = "wrong_realm"

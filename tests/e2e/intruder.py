@@ -8,6 +8,7 @@ URI}``, or ``{"refused": null}`` when it was let in.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -44,7 +45,9 @@ class Intruder:
             check=True,
             timeout=LIMIT_S,
         )
-        refused: str | None = json.loads(done.stdout)["refused"]
+        said = re.search(r'\{"refused".*?\}', done.stdout)
+        assert said is not None, done.stdout + done.stderr
+        refused: str | None = json.loads(said.group())["refused"]
         return refused
 
 

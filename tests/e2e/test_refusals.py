@@ -18,6 +18,18 @@ from tests.e2e.intruder import Intruder
 pytestmark = pytest.mark.timeout(240)
 
 
+@pytest.fixture(scope="module")
+def owner(cloud: Cloud) -> str:
+    """Give a board that is online, named ``owner``."""
+    return cloud.make_board("owner")
+
+
+@pytest.fixture(scope="module")
+def doomed(cloud: Cloud) -> str:
+    """Give a board that is online, named ``doomed``, to be deleted."""
+    return cloud.make_board("doomed")
+
+
 def enrol(cloud: Cloud, folder: Path, code: str) -> subprocess.CompletedProcess[str]:
     """Run ``lightning-agent enrol`` with a code on its standard input."""
     return subprocess.run(
@@ -65,40 +77,44 @@ def test_an_unknown_code_gets_the_same_answer(cloud: Cloud, tmp_path: Path) -> N
     assert wait_for("the audit names the reason", lambda: audited(cloud, "code_unknown"))
 
 
-def test_a_wrong_key_is_refused(cloud: Cloud) -> None:
+def test_a_wrong_key_is_refused(cloud: Cloud, owner: str) -> None:
     """Another key than the one enrolled does not get a session."""
-    board = cloud.make_board("key-owner")
     intruder = Intruder(cloud.wamp_url)
 
-    refusal = intruder.join_as_board(board, SigningKey(secrets.token_bytes(32)))
+    refusal = intruder.join_as_board(owner, SigningKey(secrets.token_bytes(32)))
 
     assert refusal is not None
     assert wait_for("the audit names the reason", lambda: audited(cloud, "wrong_key"))
-    cloud.wait_online(board)
+    cloud.wait_online(owner)
 
 
-def test_a_stolen_uuid_with_the_right_public_key_is_refused(cloud: Cloud) -> None:
+def test_a_stolen_uuid_with_the_right_public_key_is_refused(cloud: Cloud, owner: str) -> None:
     """Showing the public key is not enough: the challenge must be signed."""
-    board = cloud.make_board("second-board")
-    public_key = bytes(key_of(cloud, "second-board").verify_key).hex()
+    public_key = bytes(key_of(cloud, "owner").verify_key).hex()
     intruder = Intruder(cloud.wamp_url)
 
     refusal = intruder.join_as_board(
-        board, SigningKey(secrets.token_bytes(32)), shown_public_key=public_key
+        owner, SigningKey(secrets.token_bytes(32)), shown_public_key=public_key
     )
 
     assert refusal is not None
     assert wait_for("the audit names the reason", lambda: audited(cloud, "challenge_failed"))
-    cloud.wait_online(board)
+    cloud.wait_online(owner)
 
 
-def test_a_deleted_board_is_refused(cloud: Cloud) -> None:
+def test_a_deleted_board_is_refused(cloud: Cloud, doomed: str) -> None:
     """Deletion closes the session at once and the key is worth nothing."""
-    board = cloud.make_board("deleted")
-    key = key_of(cloud, "deleted")
+    key = key_of(cloud, "doomed")
 
-    cloud.client.boards.delete(board)
-    refusal = Intruder(cloud.wamp_url).join_as_board(board, key)
+    cloud.client.boards.delete(doomed)
+    refusal = Intruder(cloud.wamp_url).join_as_board(doomed, key)
 
     assert refusal == "iotronic.error.board_unknown"
     assert wait_for("the audit names the reason", lambda: audited(cloud, "board_unknown"))
+
+
+def test_the_right_key_is_let_in(cloud: Cloud, owner: str) -> None:
+    """Control: the same client with the board's own key joins, and is superseded."""
+    intruder = Intruder(cloud.wamp_url)
+
+    assert intruder.join_as_board(owner, key_of(cloud, "owner")) is None

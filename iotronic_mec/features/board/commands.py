@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -27,9 +28,11 @@ from iotronic_mec.features.board.model import (
 from iotronic_mec.features.board.reports import BoardReports
 from iotronic_mec.features.enrolment_code import model as codes
 from iotronic_mec.features.enrolment_code import store as code_store
+from iotronic_mec.features.project import store as project_store
 from iotronic_mec.features.request import store as request_store
 from iotronic_mec.features.request.model import Operation, Order
 from iotronic_mec.operation import LOST, cause
+from iotronic_mec.page import Page
 from iotronic_mec.rpc.expose import expose
 
 LOG = logging.getLogger(__name__)
@@ -180,11 +183,16 @@ class BoardCommands(BoardReports):
     def create_local(self, context: Context, *, name: str) -> dict[str, Any]:
         """Make the board of ``standalone --with-agent``, or give it a new code.
 
+        It belongs to the oldest project, the administrator's of the first start.
         For the cloud's own processes only.
         """
         if not context.system:
             raise errors.Forbidden("only the cloud itself may do this")
         with self._parts.database.read() as connection:
+            first = project_store.list_projects(connection, Page(limit=1))
+            if not first:
+                raise errors.Conflict("there is no project the board could belong to")
+            context = replace(context, project=first[0].uuid)
             taken = store.name_taken(connection, context.project, name)
         made = self.new_code(context, board=name) if taken else self.create(context, name=name)
         return {**made, "url": self._parts.settings.wamp_url}
