@@ -29,6 +29,9 @@ MAX_TEXT = 65_536
 MAX_ITEMS = 10_000
 """Most entries of a list field."""
 
+MAX_INTEGER = 2**31
+"""Integer fields (sizes, pids, versions) are below this, and never negative."""
+
 _UUID_FIELDS = frozenset({"board", "operation", "request", "plugin"})
 _DIGEST_FIELDS = frozenset({"digest"})
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -300,7 +303,9 @@ def _checked_list(value: Any, hint: Any, where: str, name: str) -> list[Any]:
 
 
 def _checked_scalar(value: Any, hint: Any, where: str, name: str) -> Any:
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is int and type(value) is int and not 0 <= value < MAX_INTEGER:
+        raise BadMessage(f"{where}: out of the range 0 to {MAX_INTEGER - 1}")
+    if hint is float and type(value) is int and abs(value) < MAX_INTEGER:
         value = float(value)
     if type(value) is not hint:
         raise BadMessage(f"{where}: {hint.__name__} is expected, not {type(value).__name__}")
