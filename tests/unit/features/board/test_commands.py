@@ -218,6 +218,7 @@ def test_action_of_an_offline_board(core: Core, commands: BoardCommands) -> None
         ("DeviceEcho", {"say": "x" * 65_537}, errors.BadRequest),
         ("DeviceEcho", {"shout": "x"}, errors.BadRequest),
     ],
+    ids=["unknown", "ping", "no-text", "long", "other"],
 )
 def test_bad_action(
     core: Core,
