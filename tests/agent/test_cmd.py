@@ -158,3 +158,19 @@ def test_written_address_is_read_again(tmp_path: Path, before: str) -> None:
 def test_addresses_of_websockets_are_taken(url: str) -> None:
     """ws and wss, names and numbers."""
     assert check_url(url) == url
+
+
+@pytest.mark.slow
+def test_agent_does_not_load_numpy() -> None:
+    """The agent's process stays small where router and inference are installed as well."""
+    script = (
+        "import sys\n"
+        "import lightning_agent.session.process\n"
+        "sys.exit(', '.join({'numpy', 'bjdata.decoder'} & set(sys.modules)) or 0)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30
+    )
+
+    assert done.returncode == 0, done.stderr
