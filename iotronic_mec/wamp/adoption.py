@@ -33,7 +33,7 @@ async def read_sessions(ask: Ask) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
 
     async def read(session: int) -> None:
-        details = await _unless_gone(ask("wamp.session.get", session))
+        details = await unless_gone(ask("wamp.session.get", session))
         if isinstance(details, dict):
             found.append(details)
 
@@ -47,11 +47,11 @@ async def read_serving(ask: Ask) -> dict[str, int]:
     serving: dict[str, int] = {}
 
     async def read(registration: int) -> None:
-        details = await _unless_gone(ask("wamp.registration.get", registration))
+        details = await unless_gone(ask("wamp.registration.get", registration))
         board = names.board_of_registration(str((details or {}).get("uri")))
         if board is None:
             return
-        callees = await _unless_gone(ask("wamp.registration.list_callees", registration))
+        callees = await unless_gone(ask("wamp.registration.list_callees", registration))
         if callees:
             serving[board] = int(callees[-1])
 
@@ -59,7 +59,8 @@ async def read_serving(ask: Ask) -> dict[str, int]:
     return serving
 
 
-async def _unless_gone(answer: Deferred[Any]) -> Any:
+async def unless_gone(answer: Deferred[Any]) -> Any:
+    """Wait for an answer about something; ``None`` when it has gone meanwhile."""
     try:
         return await answer
     except ApplicationError as error:

@@ -288,7 +288,8 @@ class WampAgent:
 
     async def _kill(self, session: int, reason: str, message: str) -> None:
         if self._session is not None:
-            await self._session.call("wamp.session.kill", session, reason=reason, message=message)
+            kill = self._session.call("wamp.session.kill", session, reason=reason, message=message)
+            await adoption.unless_gone(kill)
 
     def _peer(self, session: int) -> str:
         known = self.presence.find_session(session)

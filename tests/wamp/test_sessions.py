@@ -193,7 +193,7 @@ def test_a_code_lets_its_board_in_once(small_cloud: Cloud) -> None:
     again = join(small_cloud.url, login)
     assert in_reactor(lambda: again.call(names.ENROL, message)) == answer
     row = next(row["row"] for row in small_cloud.core.codes.values() if row["public_key"] == key)
-    soon(lambda: small_cloud.core.refused(f"code:{row}") == {"code_unknown_or_used": 1})
+    soon(lambda: small_cloud.core.refused(f"code:{row}") == {"code_used": 1})
     board = {"method": "cryptosign", "authid": answer["board"], "seed": login["seed"]}
     assert join(small_cloud.url, board).is_connected()
 
