@@ -40,7 +40,7 @@ class Prepared:
 
         On SQLite the driver is asked directly, which costs a fifth; elsewhere
         SQLAlchemy stays in between, since it notices lost connections. What
-        the driver raises is not translated: not for what may break a rule.
+        either raises is translated by :class:`~iotronic_mec.db.session.Database`.
         """
         text, values = self._bound(connection, parameters)
         if connection.dialect.name != "sqlite":

@@ -16,6 +16,7 @@ Usage::
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,7 +95,7 @@ class Database:
                 connection = self._reader.connect()
                 self._local.connection = connection
             yield connection
-        except OperationalError as error:
+        except (OperationalError, sqlite3.OperationalError) as error:
             raise Busy("the database cannot be read at the moment; try again later") from error
 
     def write(self, function: Callable[[Connection], Result]) -> Result:
@@ -205,12 +206,15 @@ class Database:
 
 
 def _translated(error: BaseException) -> BaseException:
-    """Turn what the database raises into the cloud's own errors."""
-    if isinstance(error, IntegrityError):
+    """Turn what the database raises into the cloud's own errors.
+
+    Prepared statements ask SQLite's driver directly, hence its errors too.
+    """
+    if isinstance(error, IntegrityError | sqlite3.IntegrityError):
         conflict = Conflict("the change breaks a rule of uniqueness or reference")
         conflict.__cause__ = error
         return conflict
-    if isinstance(error, OperationalError):
+    if isinstance(error, OperationalError | sqlite3.OperationalError):
         busy = Busy("the database cannot take the change now; try again later")
         busy.__cause__ = error
         return busy

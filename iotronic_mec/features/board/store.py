@@ -49,14 +49,13 @@ def find_target(connection: Connection, project: str, ident: str, *, every: bool
     :raises BoardNotFound: there is none, or it is another project's
     """
     if ids.is_uuid(ident):
-        row = _BY_UUID.execute(connection, ident=ids.normal_uuid(ident)).first()
+        rows = _BY_UUID.rows(connection, ident=ids.normal_uuid(ident))
     else:
-        row = _BY_NAME.execute(connection, ident=ident, project=project).first()
-    if row is None or (row.project != project and not every):
+        rows = _BY_NAME.rows(connection, ident=ident, project=project)
+    if not rows or (rows[0][1] != project and not every):
         raise BoardNotFound(f"board {ident} could not be found")
-    return Target(
-        uuid=row.uuid, project=row.project, name=row.name, status=row.status, agent=row.agent
-    )
+    uuid, owner, name, status, agent = rows[0]
+    return Target(uuid=uuid, project=owner, name=name, status=status, agent=agent)
 
 
 def get_board(connection: Connection, project: str, ident: str, *, every: bool = False) -> Board:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.features.request.model import Operation, Request, RequestNotFound
@@ -31,10 +31,8 @@ _INSERT_REQUEST = Prepared(
     "created_at",
     "updated_at",
 )
-_INSERT_OPERATION = Prepared(
-    insert(operation),
+_OPERATION_COLUMNS = (
     "uuid",
-    "request_id",
     "board",
     "procedure",
     "parameters",
@@ -46,11 +44,18 @@ _INSERT_OPERATION = Prepared(
     "created_at",
     "updated_at",
 )
+_OF_REQUEST = select(request.c.id).where(request.c.uuid == bindparam("of_request"))
+_INSERT_OPERATION = Prepared(
+    insert(operation).values(
+        request_id=_OF_REQUEST.scalar_subquery(),
+        **{name: bindparam(name) for name in _OPERATION_COLUMNS},
+    )
+)
 
 
 def insert_order(connection: Connection, order: Request, part: Operation) -> None:
     """Write a request and its one operation, in whatever state they are."""
-    made = _INSERT_REQUEST.execute(
+    _INSERT_REQUEST.rows(
         connection,
         uuid=order.uuid,
         project=order.project,
@@ -67,12 +72,10 @@ def insert_order(connection: Connection, order: Request, part: Operation) -> Non
         created_at=order.created_at,
         updated_at=order.updated_at,
     )
-    # some engines return the key as a row, the others with the cursor
-    key: Any = made.scalar() if made.returns_rows else made.lastrowid
-    _INSERT_OPERATION.execute(
+    _INSERT_OPERATION.rows(
         connection,
         uuid=part.uuid,
-        request_id=key,
+        of_request=order.uuid,
         board=part.board,
         procedure=part.procedure,
         parameters=part.parameters,

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from iotronic_mec.db import session
 from iotronic_mec.db.engine import open_database, sqlite_url
+from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.db.session import Database
 from iotronic_mec.errors import Busy, Conflict, Unavailable
 
@@ -125,6 +126,19 @@ def test_broken_rule_is_a_conflict(database: Database) -> None:
 
     assert [type(end) for end in ends] == [int, Conflict, int]
     assert numbers(database) == [1, 2]
+
+
+def test_prepared_statements_break_rules_alike(database: Database) -> None:
+    """What the driver raises itself is the same conflict, and the same when reading."""
+    prepared = Prepared(insert(note), "number")
+    database.write(lambda connection: prepared.rows(connection, number=1))
+
+    with pytest.raises(Conflict):
+        database.write(lambda connection: prepared.rows(connection, number=1))
+    with pytest.raises(Busy), database.read() as connection:
+        prepared.rows(connection, number=2)
+
+    assert numbers(database) == [1]
 
 
 def test_alone_and_raising(database: Database) -> None:
