@@ -7,6 +7,7 @@ processes; the caller measures a round whenever a line with a count comes in.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -144,6 +145,11 @@ def _expect(process: subprocess.Popen[str], word: str) -> None:
         raise RuntimeError(f"{process.args} said {line!r}")
 
 
+def _say(line: str) -> None:
+    # autobahn's logging takes print over; the descriptor stays ours
+    os.write(1, f"{line}\n".encode())
+
+
 def _main(part: str, where: str) -> None:
     """Run one of the two processes."""
     # the reactor is for these processes only
@@ -173,9 +179,9 @@ def _main(part: str, where: str) -> None:
                 ECHO,
                 options=RegisterOptions(match="prefix"),
             )
-            print("ready", flush=True)
+            _say("ready")
             return
-        print("ready", flush=True)
+        _say("ready")
         while True:
             line = yield threads.deferToThread(sys.stdin.readline)
             if not line:
@@ -189,7 +195,7 @@ def _main(part: str, where: str) -> None:
                 samples.append((time.perf_counter() - since) * 1000)
                 if answer != message:
                     raise RuntimeError("the floor did not echo")
-            print(json.dumps(samples), flush=True)
+            _say(json.dumps(samples))
 
     run([component], log_level="error")
 
