@@ -98,6 +98,7 @@ LIBRARIES: Mapping[str, Sequence[str]] = {
         "cmd/children.py",
         "cmd/local_board.py",
         "cmd/front.py",
+        "cmd/local_board.py",
         "cmd/wamp_agent.py",
         "cmd/gateway.py",
         "cmd/lwm2m.py",
