@@ -1,0 +1,93 @@
+"""Options: each explained, read from the file, and the samples of today."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from oslo_config import generator as config_generator
+from oslo_policy import generator as policy_generator
+
+from iotronic_mec.conf import BadConfiguration, iter_options, load_settings
+from iotronic_mec.conf.opts import list_opts
+from iotronic_mec.feature import Settings
+
+OPTIONS = [(group.name, option) for group, options in list_opts() for option in options]
+
+
+def settings(folder: Path) -> Settings:
+    """Read the settings of a state directory."""
+    return load_settings(folder, public_url="http://p", content_url="http://c", wamp_url="ws://w")
+
+
+def test_defaults(tmp_path: Path) -> None:
+    """Without a file the defaults hold, which are those of the settings."""
+    plain = Settings(
+        state_dir=tmp_path,
+        public_url="http://p",
+        content_url="http://c",
+        wamp_url="ws://w",
+        policy_file=tmp_path / "policy.yaml",
+    )
+
+    assert settings(tmp_path) == plain
+
+
+def test_file(tmp_path: Path) -> None:
+    """The file in the state directory is read."""
+    (tmp_path / "iotronic.conf").write_text(
+        "[api]\nmax_limit = 7\ntrust_proxy_headers = yes\npolicy_file = /etc/p.yaml\n"
+    )
+
+    read = settings(tmp_path)
+
+    assert read.max_limit == 7
+    assert read.trust_proxy_headers
+    assert read.policy_file == Path("/etc/p.yaml")
+
+
+@pytest.mark.parametrize(
+    "text", ["[api]\nmax_limit = many\n", "[api]\nmax_limit = 0\n", "max_limit", "[api\n"]
+)
+def test_wrong_file(tmp_path: Path, text: str) -> None:
+    """A wrong value or file is one error that names the file."""
+    (tmp_path / "iotronic.conf").write_text(text)
+
+    with pytest.raises(BadConfiguration) as caught:
+        settings(tmp_path)
+
+    assert "iotronic.conf" in caught.value.message
+
+
+def test_all_options_are_shown(tmp_path: Path) -> None:
+    """Every option is listed with its value."""
+    shown = {(group, name) for group, name, _ in iter_options(tmp_path)}
+
+    assert shown == {(group, option.name) for group, option in OPTIONS}
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: str(value))
+def test_every_option_is_explained(group: str, option: object) -> None:
+    """A help text says what the option does and when a change counts."""
+    text = str(getattr(option, "help", ""))
+
+    assert len(text) > 40
+    assert any(word in text for word in ("Read at the start", "Read again", "Told to"))
+
+
+def test_configuration_sample(tmp_path: Path, repository: Path) -> None:
+    """The sample in etc/ is what ``tox -e genconfig`` writes today."""
+    fresh = tmp_path / "sample"
+
+    config_generator.main(["--namespace", "iotronic_mec", "--output-file", str(fresh)])
+
+    assert (repository / "etc" / "iotronic.conf.sample").read_text() == fresh.read_text()
+
+
+def test_policy_sample(tmp_path: Path, repository: Path) -> None:
+    """The sample in etc/ is what ``tox -e genpolicy`` writes today."""
+    fresh = tmp_path / "sample"
+
+    policy_generator.generate_sample(["--namespace", "iotronic_mec", "--output-file", str(fresh)])
+
+    assert (repository / "etc" / "policy.yaml.sample").read_text() == fresh.read_text()
