@@ -114,17 +114,12 @@ class Processes:
     def stop(self) -> None:
         """End all, the agent first; each within a limit."""
         for process in reversed(self._running.values()):
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(STOP_S)
-            if process.poll() is None:
-                process.kill()
-                process.wait(STOP_S)
-            if process.stdout is not None:
-                process.stdout.close()
+            _end(process)
 
     def _start(self, name: str, command: list[str], output: int | None) -> subprocess.Popen[str]:
+        before = self._running.pop(name, None)
+        if before is not None:
+            _end(before)
         log: IO[str]
         with (self._folder / f"{name}.log").open("a", encoding="utf-8") as log:
             process = subprocess.Popen(
@@ -147,6 +142,19 @@ class Processes:
 def script(name: str) -> str:
     """Return the path of a console script of this environment."""
     return str(Path(sys.executable).with_name(name))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process, kindly first, and take leave of it."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
+    if process.poll() is None:
+        process.kill()
+        process.wait(STOP_S)
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def _read(process: subprocess.Popen[str], printed: list[str], ready: threading.Event) -> None:

@@ -86,14 +86,19 @@ class Cloud:
         self._processes = Processes(self.folder)
         self._processes.start_cloud(self.state_dir, HOST, self.ports, LIMIT_S)
 
-    def stop(self) -> None:
-        """End it and its boards, and whatever of them is left."""
+    def stop(self) -> list[str]:
+        """End it and its boards; return the command lines that had to be killed."""
         for processes in self._boards.values():
             processes.stop()
         self._processes.stop()
-        for pid in processes_of(str(self.folder)):
+        end = time.monotonic() + 5
+        while processes_of(str(self.folder)) and time.monotonic() < end:
+            time.sleep(0.1)
+        left = processes_of(str(self.folder))
+        for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        return list(left.values())
 
     def kill_front(self) -> None:
         """End the front with SIGKILL; its children must end with it."""

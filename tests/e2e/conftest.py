@@ -9,6 +9,11 @@ import pytest
 from tests.e2e.cloud import Cloud
 
 
+@pytest.fixture(autouse=True)
+def no_leftovers() -> None:
+    """Leave it to the cloud's own fixture: what tests restart outlives them."""
+
+
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Start a cloud; end it and all of its processes after the module."""
@@ -17,4 +22,5 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         made.start()
         yield made
     finally:
-        made.stop()
+        left = made.stop()
+    assert left == [], f"processes that did not end with the cloud: {left}"
