@@ -19,9 +19,12 @@ def write(transport: Any, data: bytes) -> None:
 
     :param transport: a connected transport; bytes that wait already stay first
     """
+    # its own attribute, not one it hands through: TLS wraps a plain transport, and
+    # writing past it would send clear text
     if (
-        getattr(transport, "_tempDataBuffer", True)
+        vars(transport).get("_tempDataBuffer", True)
         or transport.dataBuffer
+        or getattr(transport, "TLS", False)
         or transport.disconnecting
         or not transport.connected
     ):

@@ -9,6 +9,8 @@ import pytest
 from twisted.internet import tcp, unix
 from twisted.internet.testing import StringTransport
 from twisted.internet.unix import Server
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from iotronic_mec import prompt
 
@@ -36,6 +38,7 @@ class Transport:
         self.connected = True
         self.disconnecting = False
         self.dataBuffer = b""
+        self.TLS = False
         self._tempDataBuffer: list[bytes] = []
 
     def write(self, data: bytes) -> None:
@@ -84,8 +87,40 @@ def test_what_does_not_fit_is_left_to_the_reactor() -> None:
     far.close()
 
 
+@pytest.mark.parametrize("wrapper", [TLSMemoryBIOProtocol, ProtocolWrapper])
+def test_nothing_is_written_past_tls(wrapper: type[ProtocolWrapper]) -> None:
+    """A wrapper shows its transport's attributes as if they were its own."""
+    near, far = socket.socketpair()
+    far.setblocking(False)
+    wrapped = wrapper.__new__(wrapper)
+    wrapped.transport = Transport(near)
+    told: list[bytes] = []
+    wrapped.write = told.append  # type: ignore[method-assign]
+
+    prompt.write(wrapped, b"secret")
+
+    assert told == [b"secret"]
+    with pytest.raises(BlockingIOError):
+        far.recv(100)
+    near.close()
+    far.close()
+
+
+def test_a_connection_that_went_over_to_tls_is_left_alone() -> None:
+    """Twisted marks it."""
+    near, far = socket.socketpair()
+    transport = Transport(near)
+    transport.TLS = True
+
+    prompt.write(transport, b"secret")
+
+    assert transport._tempDataBuffer == [b"secret"]
+    near.close()
+    far.close()
+
+
 def test_a_transport_of_another_kind_is_left_alone() -> None:
-    """TLS, and those of tests."""
+    """Those of tests, for instance."""
     transport = StringTransport()
 
     prompt.write(transport, b"hello")
