@@ -169,6 +169,12 @@ Integer = Annotated[
 ]
 """A JSON integer, or its digits as a string; within what JSON readers keep."""
 
+Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=2**53)]
+"""How many items at most."""
+
+Sequence = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=2**53)]
+"""A place in an ordered list."""
+
 JSONObject = Annotated[
     dict[str, Any],
     BeforeValidator(_json_object),

@@ -75,7 +75,8 @@ def document(features: Iterable[tuple[str, Iterable[Route]]]) -> dict[str, Any]:
             "description": (
                 f"The cloud's REST API, served by iotronic-mec {__version__}. A path's first "
                 "`/v1` may be left out for IoTronic's own nouns; a slash at the end is "
-                "tolerated."
+                "tolerated. Who logs in with a password acts in the own project, or in the one "
+                "the header `X-IoT-Project` names; a token is for one project."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 from pydantic import Field
 
-from iotronic_mec.api.fields import Integer, Query, SortDirection
+from iotronic_mec.api.fields import Limit, Query, SortDirection
 from iotronic_mec.errors import BadRequest
 from iotronic_mec.ids import is_uuid, normal_uuid
 from iotronic_mec.page import DEFAULT_SORT, Page
@@ -35,11 +35,14 @@ __all__ = ["Page", "PageQuery", "collection", "page", "pick"]
 class PageQuery(Query):
     """The arguments every list takes."""
 
-    limit: Integer | None = Field(
-        None, ge=1, description="most items in the answer; capped by the server's maximum"
+    limit: Limit | None = Field(
+        None, description="most items in the answer; capped by the server's maximum"
     )
     marker: str | None = Field(
-        None, description="uuid of the last item of the page before", max_length=64
+        None,
+        description="uuid of the last item of the page before",
+        max_length=64,
+        json_schema_extra={"format": "uuid"},
     )
     sort_key: str | None = Field(None, description="field to sort by", max_length=64)
     sort_dir: SortDirection = Field("asc", description="direction of the sort")

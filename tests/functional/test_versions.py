@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import urlsplit
+
 import pytest
 
-from tests.fakes.site import Site, fault
+from tests.fakes.site import Site, fault, open_site
 
 ASKED = "X-OpenStack-Iotronic-API-Version"
 MINIMUM = "X-OpenStack-Iotronic-API-Minimum-Version"
@@ -75,3 +78,14 @@ def test_forged_host_is_not_repeated(shared_site: Site) -> None:
     answer = shared_site.ask("GET", "/v1", token=None, headers={"Host": 'evil"><script>'})
 
     assert "evil" not in answer.text
+
+
+@pytest.mark.parametrize(("trusted", "host"), [(True, "iot.example.org"), (False, "control.test")])
+def test_links_behind_a_proxy(tmp_path: Path, trusted: bool, host: str) -> None:
+    """A proxy's headers are believed only where the operator says so."""
+    headers = {"X-Forwarded-Host": "iot.example.org", "X-Forwarded-Proto": "https"}
+
+    with open_site(tmp_path, trust_proxy_headers=trusted) as site:
+        document = site.ask("GET", "/v1", token=None, headers=headers).json
+
+    assert urlsplit(document["links"][0]["href"]).hostname == host

@@ -6,15 +6,15 @@ from typing import Any
 
 from pydantic import Field
 
-from iotronic_mec.api.fields import Integer, Query, Shape, SortDirection
+from iotronic_mec.api.fields import Limit, Query, Sequence, Shape, SortDirection
 
 
 class AuditQuery(Query):
     """Which rows are wanted."""
 
-    limit: Integer | None = Field(None, ge=1, description="most rows in the answer")
-    marker: Integer | None = Field(
-        None, ge=0, description="sequence of the last row of the page before"
+    limit: Limit | None = Field(None, description="most rows in the answer")
+    marker: Sequence | None = Field(
+        None, description="sequence of the last row of the page before"
     )
     sort_dir: SortDirection = Field("asc", description="direction of the sequence")
     project: str | None = Field(None, max_length=64, description="administrators only")
