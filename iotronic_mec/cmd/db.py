@@ -10,11 +10,6 @@ import os
 import sys
 from pathlib import Path
 
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, text
-
-from iotronic_mec import registry
 from iotronic_mec.audit_chain import verify
 from iotronic_mec.cmd import core
 from iotronic_mec.db import migrate
@@ -22,6 +17,10 @@ from iotronic_mec.db.base import metadata
 from iotronic_mec.db.engine import open_database
 from iotronic_mec.errors import Error
 from iotronic_mec.features.audit import store as audit_store
+from iotronic_mec.registry import FEATURES
+
+MAX_SHOWN = 20
+"""Most findings printed of each check."""
 
 
 def run(arguments: list[str]) -> int:
@@ -73,19 +72,29 @@ def _upgrade(folder: Path, _given: argparse.Namespace) -> int:
 def _check(folder: Path, _given: argparse.Namespace) -> int:
     """Check without changing anything; works beside a running conductor."""
     url = core.database_url(folder)
-    engine = create_engine(url)
-    with engine.connect() as connection:
-        whole = connection.execute(text("PRAGMA integrity_check")).scalar() == "ok"
-        known = registry.FEATURES  # loading it filled the metadata
-        differences = compare_metadata(MigrationContext.configure(connection), metadata)
-    engine.dispose()
-    print(f"file: {'ok' if whole else 'damaged: restore a backup'}")
-    print(f"schema of {len(known)} features: {'ok' if not differences else differences}")
+    damage = migrate.integrity(url)
+    _tell("file", damage, "restore a backup")
+    if damage:
+        return 1
+    differences = migrate.compare(url, metadata)
+    _tell(f"schema of {len(FEATURES)} features", differences, "run 'iotronic-mec db upgrade'")
+    if migrate.present(url) is None:
+        return 1
     database = open_database(url, writes=False)
     try:
         with database.read() as connection:
-            verdict = verify(audit_store.iter_rows(connection))
+            verdict = verify(row.to_wire() for row in audit_store.iter_rows(connection))
     finally:
         database.close()
-    print(f"audit chain: {verdict}")
-    return 0 if whole and not differences and verdict.ok else 1
+    _tell(
+        f"audit chain of {verdict.rows} rows",
+        [finding.text for finding in verdict.findings],
+        "compare with a backup",
+    )
+    return 0 if verdict.ok and not differences else 1
+
+
+def _tell(what: str, findings: list[str], cure: str) -> None:
+    print(f"{what}: {f'{len(findings)} findings; {cure}' if findings else 'ok'}")
+    for finding in findings[:MAX_SHOWN]:
+        print(f"  {finding}")

@@ -20,8 +20,14 @@ def usage() -> str:
     """Return the help text."""
     lines = [f"  {name:<12} {text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(
-        ["usage: iotronic-mec COMMAND [arguments]", "", "commands:", *lines]
-        + ["", "'iotronic-mec COMMAND --help' tells more; '--version' prints the version."]
+        [
+            "usage: iotronic-mec COMMAND [arguments]",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "'iotronic-mec COMMAND --help' tells more; '--version' prints the version.",
+        ]
     )
 
 

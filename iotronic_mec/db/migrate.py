@@ -7,15 +7,20 @@ imported as a package.
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from alembic import command
+from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, MetaData, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 import iotronic_mec
+from iotronic_mec.errors import Unavailable
 
 
 def folder() -> Path:
@@ -46,8 +51,14 @@ def head() -> str:
 
 
 def present(url: str) -> str | None:
-    """Return the revision a database is at, ``None`` for an empty one."""
-    engine = create_engine(url)
+    """Return the revision a database is at, ``None`` for an empty one.
+
+    A file that is not there counts as empty, and is not made by looking.
+    """
+    try:
+        engine = _present_only(url)
+    except Unavailable:
+        return None
     try:
         with engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
@@ -64,3 +75,51 @@ def upgrade(url: str, revision: str = "head") -> bool:
         return False
     command.upgrade(configuration(url), revision)
     return True
+
+
+def compare(url: str, metadata: MetaData) -> list[str]:
+    """Return in what a database differs from the tables of this release.
+
+    :raises Unavailable: there is no such database, or it cannot be read
+    """
+    engine = _present_only(url)
+    try:
+        with engine.connect() as connection:
+            found = compare_metadata(MigrationContext.configure(connection), metadata)
+    except (DBAPIError, sqlite3.Error) as error:
+        raise Unavailable(f"the database cannot be read: {error}") from error
+    finally:
+        engine.dispose()
+    return [str(difference) for difference in found]
+
+
+def integrity(url: str) -> list[str]:
+    """Return what is damaged in an SQLite file; on other engines nothing is asked.
+
+    :raises Unavailable: there is no such database
+    """
+    engine = _present_only(url)
+    try:
+        if engine.dialect.name != "sqlite":
+            return []
+        with engine.connect() as connection:
+            found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
+            foreign = connection.execute(text("PRAGMA foreign_key_check")).all()
+    except (DBAPIError, sqlite3.Error) as error:
+        return [str(error)]
+    finally:
+        engine.dispose()
+    return [line for line in found if line != "ok"] + [
+        f"{row[0]} row {row[1]}: {row[2]} is missing" for row in foreign
+    ]
+
+
+def _present_only(url: str) -> Engine:
+    """Return an engine that makes no SQLite file where there is none."""
+    parsed = make_url(url)
+    name = parsed.database or ""
+    if parsed.get_backend_name() == "sqlite" and name not in ("", ":memory:"):
+        path = Path(name)
+        if not path.is_file():
+            raise Unavailable(f"there is no database {name}: start the cloud once")
+    return create_engine(url)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -97,6 +97,18 @@ def list_rows(
     if after is not None:
         query = query.where(sequence < after if descending else sequence > after)
     return _rows(connection.execute(query).all())
+
+
+def iter_rows(connection: Connection, *, batch: int = 1000) -> Iterator[AuditRow]:
+    """Yield all rows in the order of the chain, as a check wants them.
+
+    :param batch: rows read at once
+    """
+    after: int | None = 0
+    while after is not None:
+        rows = list_rows(connection, limit=batch - 1, after=after)
+        yield from rows
+        after = rows[-1].sequence if len(rows) == batch else None
 
 
 def _rows(rows: Sequence[Any]) -> list[AuditRow]:

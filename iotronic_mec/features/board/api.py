@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from iotronic_mec.api import links, paging
 from iotronic_mec.api.controller import Answer, Call
 from iotronic_mec.api.fields import Words
+from iotronic_mec.api.ordered import AcceptedShape, answered
 from iotronic_mec.clock import iso
-from iotronic_mec.db import keyset
 from iotronic_mec.errors import BadRequest
 from iotronic_mec.feature import Route
 from iotronic_mec.features.board import store
 from iotronic_mec.features.board.model import Board
 from iotronic_mec.features.board.schema import (
-    AcceptedShape,
     ActionBody,
     BoardCreate,
     BoardList,
@@ -27,7 +25,6 @@ from iotronic_mec.features.board.schema import (
     FieldsQuery,
     NewCode,
 )
-from iotronic_mec.features.board.table import board as board_table
 
 DEFAULT_FIELDS = (
     "uuid",
@@ -117,20 +114,6 @@ def action(call: Call) -> Answer:
     return answered(call, done, wait=call.body.wait)
 
 
-def answered(call: Call, done: Mapping[str, Any], *, wait: bool) -> Answer:
-    """Return the answer to an order: its result, or where to find it."""
-    headers = {"X-IoT-Request": str(done["request"])}
-    if wait:
-        return Answer(body=done["message"], headers=headers)
-    where = links.location(call, "requests", done["request"])
-    body = {
-        "request": done["request"],
-        "state": done["state"],
-        "links": links.links(call, "requests", done["request"]),
-    }
-    return Answer(status=202, body=body, headers={**headers, "Location": where})
-
-
 def _get(call: Call, ident: str | None = None) -> Board:
     with call.database.read() as connection:
         return store.get_board(
@@ -151,14 +134,9 @@ def _list(call: Call, default: tuple[str, ...]) -> dict[str, Any]:
                 "project: only administrators may name another", details={"field": "project"}
             )
         project = query.project
-    scoped = store.boards(project)
-    # a filter, not the scope: the marker's status may have changed since its page
-    filters = [] if query.status is None else [board_table.c.status == query.status]
-    if query.label is not None:
-        scoped = store.with_labels(scoped, dict(_pair(term) for term in query.label.split(",")))
+    labels = {} if query.label is None else dict(_pair(term) for term in query.label.split(","))
     with call.database.read() as connection:
-        rows = keyset.fetch(connection, scoped, board_table, page, *filters)
-        boards = store.to_boards(connection, rows)
+        boards = store.list_page(connection, project, page, status=query.status, labels=labels)
     present = partial(_present, call)
     if page.fields is not None:
         return paging.collection(call, "boards", boards, page, present)

@@ -6,9 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from iotronic_mec import errors, ids
 from iotronic_mec.context import Context
@@ -34,6 +32,9 @@ from iotronic_mec.features.request.model import Operation, Order
 from iotronic_mec.operation import LOST, cause
 from iotronic_mec.page import Page
 from iotronic_mec.rpc.expose import expose
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 LOG = logging.getLogger(__name__)
 

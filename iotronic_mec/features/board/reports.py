@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from iotronic_mec import errors
 from iotronic_mec.context import Context, system_context
@@ -33,6 +31,9 @@ from lightning_agent.protocol.messages import (
     Report,
     Results,
 )
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 LOG = logging.getLogger(__name__)
 

@@ -213,28 +213,3 @@ class CodeShape(Shape):
     uuid: str
     code: str
     enrol_url: str
-
-
-class AcceptedShape(Shape):
-    """An order that is carried out after this answer."""
-
-    request: str
-    state: str
-    links: list[LinkShape]
-
-
-class ReasonShape(Shape):
-    """One reason, and what would mend it."""
-
-    code: str
-    text: str
-    cure: str
-
-
-class ExplainShape(Shape):
-    """Whether a board is online and converged, and if not, why."""
-
-    board: str
-    online: bool
-    converged: bool
-    reasons: list[ReasonShape]

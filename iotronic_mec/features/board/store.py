@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from iotronic_mec import ids
+from iotronic_mec.db import keyset
 from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.features.board.model import (
     OFFLINE,
@@ -31,6 +32,7 @@ from iotronic_mec.features.board.model import (
     Target,
 )
 from iotronic_mec.features.board.table import board, board_label, board_location
+from iotronic_mec.page import Page
 
 _TARGET = (board.c.uuid, board.c.project, board.c.name, board.c.status, board.c.agent)
 _BY_UUID = Prepared(select(*_TARGET).where(board.c.uuid == bindparam("ident")))
@@ -70,22 +72,32 @@ def get_board(connection: Connection, project: str, ident: str, *, every: bool =
     return to_boards(connection, [row])[0]
 
 
-def boards(project: str | None) -> Select[Any]:
-    """Return the query for a project's boards, for paging; all for ``None``."""
-    query = select(board)
+def list_page(
+    connection: Connection,
+    project: str | None,
+    page: Page,
+    *,
+    status: str | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> list[Board]:
+    """Return a page of boards, and one more when there are more.
+
+    :param project: whose; ``None`` for those of all projects
+    :param status: only boards of this status
+    :param labels: only boards that carry all of these
+    :raises MarkerNotFound: the page's marker is no board of these
+    """
+    scoped = select(board)
     if project is not None:
-        query = query.where(board.c.project == project)
-    return query
-
-
-def with_labels(query: Select[Any], labels: Mapping[str, str]) -> Select[Any]:
-    """Narrow a query to boards that carry all these labels."""
-    for key, value in labels.items():
+        scoped = scoped.where(board.c.project == project)
+    for key, value in (labels or {}).items():
         carriers = select(board_label.c.board_id).where(
             board_label.c.key == key, board_label.c.value == value
         )
-        query = query.where(board.c.id.in_(carriers))
-    return query
+        scoped = scoped.where(board.c.id.in_(carriers))
+    # a filter, not the scope: the marker's status may have changed since its page
+    filters = [] if status is None else [board.c.status == status]
+    return to_boards(connection, keyset.fetch(connection, scoped, board, page, *filters))
 
 
 def to_boards(connection: Connection, rows: Sequence[Row[Any]]) -> list[Board]:

@@ -8,16 +8,16 @@ import orjson
 
 from iotronic_mec.api.controller import Answer, Call
 from iotronic_mec.api.fields import Words, WordsOrObject
+from iotronic_mec.api.ordered import AcceptedShape, answered
 from iotronic_mec.clock import iso
 from iotronic_mec.feature import Route
 from iotronic_mec.features.board import store as board_store
-from iotronic_mec.features.board.api import answered
-from iotronic_mec.features.board.schema import AcceptedShape, ExplainShape
 from iotronic_mec.features.enrolment_code import store as code_store
 from iotronic_mec.features.injection import store
 from iotronic_mec.features.injection.model import Injection, reasons
 from iotronic_mec.features.injection.schema import (
     ActionBody,
+    ExplainShape,
     InjectBody,
     InjectionList,
     InjectionShape,

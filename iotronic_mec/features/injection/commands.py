@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from iotronic_mec import errors
 from iotronic_mec.context import Context
@@ -32,6 +30,9 @@ from iotronic_mec.features.plugin.model import Plugin, check_parameters
 from iotronic_mec.features.request.commands import RequestCommands
 from iotronic_mec.features.request.model import Order
 from iotronic_mec.rpc.expose import expose
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 MAX_DELAY_S = 3600.0
 """Longest delay of a PluginStop, seconds."""

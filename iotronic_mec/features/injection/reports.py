@@ -6,9 +6,7 @@ Hooks of the request and board features; each runs in their transaction.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from iotronic_mec import blob_token
 from iotronic_mec.feature import Parts
@@ -27,6 +25,9 @@ from iotronic_mec.features.plugin.model import Plugin
 from iotronic_mec.features.request.model import Operation
 from iotronic_mec.operation import SUCCEEDED
 from lightning_agent.protocol.messages import Join, PluginActual, PluginDesired, Report
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 TOKEN_LIFE = timedelta(hours=1)
 """How long a board may fetch a bundle with the token it was given."""

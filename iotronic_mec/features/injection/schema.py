@@ -53,3 +53,20 @@ class InjectionList(Shape):
     """The plugins of a board."""
 
     injections: list[InjectionShape]
+
+
+class ReasonShape(Shape):
+    """One reason, and what would mend it."""
+
+    code: str
+    text: str
+    cure: str
+
+
+class ExplainShape(Shape):
+    """Whether a board is online and converged, and if not, why."""
+
+    board: str
+    online: bool
+    converged: bool
+    reasons: list[ReasonShape]

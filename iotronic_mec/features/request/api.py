@@ -8,7 +8,6 @@ from typing import Any
 from iotronic_mec.api import links, paging
 from iotronic_mec.api.controller import Call
 from iotronic_mec.clock import iso
-from iotronic_mec.db import keyset
 from iotronic_mec.feature import Route
 from iotronic_mec.features.request import store
 from iotronic_mec.features.request.model import Operation, Request
@@ -18,7 +17,6 @@ from iotronic_mec.features.request.schema import (
     RequestShape,
     ResultList,
 )
-from iotronic_mec.features.request.table import request as request_table
 from iotronic_mec.operation import upstream_result, upstream_status
 
 FIELDS = tuple(RequestShape.model_fields)
@@ -28,13 +26,8 @@ SORTABLE = frozenset({"uuid", "action", "state", "created_at", "updated_at"})
 def index(call: Call) -> dict[str, Any]:
     """List the requests of the project."""
     page = paging.page(call, sortable=SORTABLE, fields=FIELDS)
-    scoped = store.requests(call.context.project)
-    # a filter, not the scope: the marker's state may have changed since its page
-    state = call.query.state
-    filters = [] if state is None else [request_table.c.state == state]
     with call.database.read() as connection:
-        rows = keyset.fetch(connection, scoped, request_table, page, *filters)
-    found = [store.to_request(row) for row in rows]
+        found = store.list_page(connection, call.context.project, page, state=call.query.state)
     return paging.collection(call, "requests", found, page, partial(_present, call))
 
 

@@ -18,9 +18,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from iotronic_mec import errors
 from iotronic_mec.context import Context, system_context
@@ -51,6 +49,9 @@ from iotronic_mec.rpc.expose import expose
 from lightning_agent.protocol.errors import BadMessage
 from lightning_agent.protocol.messages import OperationAnswer, OperationCall
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
 LOG = logging.getLogger(__name__)
 
 SENDERS = 8
@@ -63,7 +64,7 @@ that carried it out (it reports every 30 s), before it is ended here."""
 MAX_CODE = 64
 """Most characters of a cause's code in the audit and in events."""
 
-Before = Callable[[Connection], None]
+Before = Callable[["Connection"], None]
 
 
 class RequestCommands:

@@ -9,10 +9,12 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
+from iotronic_mec.db import keyset
 from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.features.request.model import Operation, Request, RequestNotFound
 from iotronic_mec.features.request.table import operation, request
 from iotronic_mec.operation import MACHINE, OPEN, QUEUED
+from iotronic_mec.page import Page
 
 _INSERT_REQUEST = Prepared(
     insert(request),
@@ -220,15 +222,18 @@ def list_results(connection: Connection, request_uuid: str) -> list[Operation]:
     return [_operation(row) for row in rows]
 
 
-def requests(project: str | None) -> Select[Any]:
-    """Return the query for requests of a project, for paging; of all for ``None``."""
-    query = select(request)
-    return query if project is None else query.where(request.c.project == project)
+def list_page(
+    connection: Connection, project: str, page: Page, *, state: str | None = None
+) -> list[Request]:
+    """Return a page of a project's requests, and one more when there are more.
 
-
-def to_request(row: Row[Any]) -> Request:
-    """Return the dataclass of a row of :func:`requests`."""
-    return _request(row)
+    :param state: only requests in this state
+    :raises MarkerNotFound: the page's marker is no request of the project
+    """
+    scoped = select(request).where(request.c.project == project)
+    # a filter, not the scope: the marker's state may have changed since its page
+    filters = [] if state is None else [request.c.state == state]
+    return [_request(row) for row in keyset.fetch(connection, scoped, request, page, *filters)]
 
 
 def _request_of(uuid: str) -> Any:

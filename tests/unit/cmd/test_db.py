@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from iotronic_mec.clock import Clock
 from iotronic_mec.cmd import core, db
+from iotronic_mec.context import system_context
 from iotronic_mec.db import migrate
+from iotronic_mec.db.engine import open_database
+from iotronic_mec.features.audit.store import AuditChain
+from iotronic_mec.registry import FEATURES
 
 
 def test_upgrade(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,3 +55,87 @@ def test_no_folder(tmp_path: Path) -> None:
 
     assert code == 1
     assert not absent.exists()
+
+
+def check(folder: Path) -> int:
+    """Run the check on a state directory."""
+    return db.run(["check", "--state-dir", str(folder)])
+
+
+def state_with_rows(folder: Path) -> Path:
+    """Make a state directory whose audit has rows; return the database file."""
+    migrate.upgrade(core.database_url(folder))
+    database = open_database(core.database_url(folder))
+    append = AuditChain(Clock())
+    for name in ("a", "b", "c"):
+        database.write(
+            lambda connection, name=name: append(  # type: ignore[misc]
+                connection, system_context(), "board.create", "board", name
+            )
+        )
+    database.close()
+    return folder / core.DATABASE_NAME
+
+
+def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A whole database has nothing to tell."""
+    state_with_rows(tmp_path)
+
+    code = check(tmp_path)
+
+    assert capsys.readouterr().out.splitlines() == [
+        "file: ok",
+        f"schema of {len(FEATURES)} features: ok",
+        "audit chain of 3 rows: ok",
+    ]
+    assert code == 0
+
+
+def test_check_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is no database none is made by looking for it."""
+    code = check(tmp_path)
+
+    assert code == 1
+    assert "there is no database" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_version_makes_no_file(tmp_path: Path) -> None:
+    """Asking for the revision makes no empty database."""
+    db.run(["version", "--state-dir", str(tmp_path)])
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_finds_a_changed_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row of the audit that was changed afterwards is named."""
+    file = state_with_rows(tmp_path)
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("UPDATE audit SET target = 'x' WHERE sequence = 2")
+
+    code = check(tmp_path)
+
+    assert code == 1
+    assert "row 2 was changed" in capsys.readouterr().out
+
+
+def test_check_finds_another_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing index is a finding, and the cure is told."""
+    file = state_with_rows(tmp_path)
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("DROP INDEX ix_audit_target_sequence")
+
+    code = check(tmp_path)
+
+    assert code == 1
+    assert "1 findings; run 'iotronic-mec db upgrade'" in capsys.readouterr().out
+
+
+def test_check_finds_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is no database is damaged, not a traceback."""
+    (tmp_path / core.DATABASE_NAME).write_bytes(b"no database at all " * 100)
+
+    code = check(tmp_path)
+
+    assert code == 1
+    assert "restore a backup" in capsys.readouterr().out

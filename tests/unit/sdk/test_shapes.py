@@ -28,8 +28,8 @@ upstream's that is always null."""
     [
         (sdk.Board, board.BoardShape),
         (sdk.EnrolmentCode, board.CodeShape),
-        (sdk.Explanation, board.ExplainShape),
-        (sdk.Reason, board.ReasonShape),
+        (sdk.Explanation, injection.ExplainShape),
+        (sdk.Reason, injection.ReasonShape),
         (sdk.Plugin, plugin.PluginShape),
         (sdk.Injection, injection.InjectionShape),
         (sdk.Request, request.RequestShape),
