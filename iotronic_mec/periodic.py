@@ -1,4 +1,8 @@
-"""Runs the features' repeated work, each in its own rhythm, in one thread."""
+"""Runs the features' repeated work, each in its own rhythm, in one thread.
+
+The thread is a rim: whatever a piece of work raises is logged and counted, and
+the work runs again after a pause that grows with its failures in a row.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,9 @@ LOG = logging.getLogger(__name__)
 TICK_S = 0.5
 """How often the thread looks for work that is due, seconds."""
 
+MAX_BACKOFF_S = 60.0
+"""Longest pause before work that fails again and again, seconds."""
+
 
 class PeriodicRunner:
     """The thread of repeated work.
@@ -30,6 +37,8 @@ class PeriodicRunner:
         self._parts = parts
         self._commands = commands
         self._due = dict.fromkeys(periodics, 0.0)
+        self.failures = dict.fromkeys((periodic.name for periodic in self._due), 0)
+        """Work to how often it has failed in a row."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="periodic", daemon=True)
 
@@ -39,7 +48,7 @@ class PeriodicRunner:
         for periodic in self._due:
             if periodic.at_start:
                 self._once(periodic)
-            self._due[periodic] = now + periodic.every_s
+            self._due[periodic] = now + self._pause_s(periodic)
         self._thread.start()
 
     def stop(self) -> None:
@@ -52,7 +61,7 @@ class PeriodicRunner:
         for periodic, due in self._due.items():
             if self._parts.clock.monotonic() >= due and not self._stop.is_set():
                 self._once(periodic)
-                self._due[periodic] = self._parts.clock.monotonic() + periodic.every_s
+                self._due[periodic] = self._parts.clock.monotonic() + self._pause_s(periodic)
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_S):
@@ -62,4 +71,20 @@ class PeriodicRunner:
         try:
             periodic.run(self._parts, self._commands)
         except Error as error:
+            self.failures[periodic.name] += 1
             LOG.warning("%s will run again: %s", periodic.name, error.message)
+        except Exception:
+            self.failures[periodic.name] += 1
+            LOG.exception(
+                "%s failed %d times and will run again",
+                periodic.name,
+                self.failures[periodic.name],
+            )
+        else:
+            self.failures[periodic.name] = 0
+
+    def _pause_s(self, periodic: Periodic) -> float:
+        """Return seconds until the next run; a first failure changes nothing."""
+        further = max(0, self.failures[periodic.name] - 1)
+        longest = max(periodic.every_s, MAX_BACKOFF_S)
+        return float(min(longest, periodic.every_s * 2 ** min(further, 10)))

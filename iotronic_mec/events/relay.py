@@ -1,15 +1,17 @@
 """Hands events from the outbox to the consumers, in order, at least once.
 
 One thread per process. A consumer that fails keeps its position and is tried
-again with back-off; the others go on.
+again with back-off; the others go on. The thread is a rim: whatever a consumer
+or the relay itself raises is logged and counted, and ends neither.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -41,6 +43,10 @@ MAX_BACKOFF_S = 30.0
 """Longest pause before a failing consumer is tried again, seconds."""
 
 
+def _backoff_s(failures: int) -> float:
+    return float(min(MAX_BACKOFF_S, 0.2 * 2 ** min(failures, 10)))
+
+
 @dataclass(slots=True)
 class _Progress:
     """One consumer's place and its pause after failures."""
@@ -67,6 +73,8 @@ class Relay:
         self._saved_at = 0.0
         self._pruned_at = 0.0
         self._progress: list[_Progress] = []
+        self.failures = 0
+        """How often the relay itself has failed in a row; consumers count theirs."""
         self._thread = threading.Thread(target=self._run, name="event-relay", daemon=True)
 
     def start(self) -> None:
@@ -110,9 +118,18 @@ class Relay:
             try:
                 while self.step() and not self._stop.is_set():
                     pass
+                self.failures = 0
             except Error as error:
                 LOG.warning("the event relay goes on after: %s", error.message)
-                self._stop.wait(SAVE_EVERY_S)
+                self._stop.wait(self._failed())
+            except Exception:
+                LOG.exception("the event relay goes on after %d failures", self.failures + 1)
+                self._stop.wait(self._failed())
+
+    def _failed(self) -> float:
+        """Count a failure of the relay; return the seconds to wait."""
+        self.failures += 1
+        return _backoff_s(self.failures)
 
     def _advance(self, progress: _Progress) -> bool:
         now = self._parts.clock.monotonic()
@@ -121,24 +138,27 @@ class Relay:
         with self._parts.database.read() as connection:
             events = outbox.list_after(connection, progress.sequence, BATCH)
         for entry in events:
-            if entry["topic"] in progress.consumer.topics:
-                try:
-                    progress.consumer.handle(self._parts, entry)
-                except Error as error:
-                    progress.failures += 1
-                    pause = min(MAX_BACKOFF_S, 0.2 * 2 ** min(progress.failures, 10))
-                    progress.not_before = now + pause
-                    LOG.warning(
-                        "consumer %s will try event %s again in %.1f s: %s",
-                        progress.consumer.name,
-                        entry["sequence"],
-                        pause,
-                        error.message,
-                    )
-                    return False
+            if entry["topic"] in progress.consumer.topics and not self._hand_on(progress, entry):
+                progress.failures += 1
+                progress.not_before = now + _backoff_s(progress.failures)
+                return False
             progress.failures = 0
             progress.sequence = entry["sequence"]
         return len(events) == BATCH
+
+    def _hand_on(self, progress: _Progress, entry: Mapping[str, Any]) -> bool:
+        """Give one event to a consumer; say whether it took it."""
+        name = progress.consumer.name
+        try:
+            progress.consumer.handle(self._parts, entry)
+        except Error as error:
+            sequence = entry["sequence"]
+            LOG.warning("consumer %s: event %s comes again: %s", name, sequence, error.message)
+            return False
+        except Exception:
+            LOG.exception("consumer %s: event %s comes again", name, entry["sequence"])
+            return False
+        return True
 
     def _save(self) -> None:
         behind = [progress for progress in self._progress if progress.sequence != progress.saved]

@@ -51,8 +51,10 @@ class Dispatcher:
         request id and leaves as a generic one.
         """
         number = frame.get("id")
-        context = Context.from_wire(frame.get("c") or {})
+        request_id = "none"
         try:
+            context = Context.from_wire(frame.get("c") or {})
+            request_id = context.request_id
             arguments = frame.get("a") or {}
             if not isinstance(arguments, dict):
                 raise BadRequest("the arguments of a call are a map")
@@ -60,8 +62,6 @@ class Dispatcher:
         except Error as error:
             return {"t": "error", "id": number, "e": error.to_wire()}
         except Exception:
-            LOG.exception(
-                "request %s: %s.%s failed", context.request_id, frame.get("ns"), frame.get("m")
-            )
+            LOG.exception("request %s: %s.%s failed", request_id, frame.get("ns"), frame.get("m"))
             return {"t": "error", "id": number, "e": Error("internal error").to_wire()}
         return {"t": "answer", "id": number, "r": result}

@@ -32,6 +32,9 @@ from lightning_agent.protocol.messages import MAX_MESSAGE_BYTES
 MIN_TIMEOUT_S = 0.05
 """Least seconds a call is given; below, it is not sent at all."""
 
+LINK_BROKE = "the link to the router broke while the call was under way"
+"""What a caller is told whose call may have reached the board."""
+
 
 class Outbound:
     """Calls boards over the session of the moment."""
@@ -50,8 +53,9 @@ class Outbound:
         :param arguments: ``board``, ``procedure``, ``message``, ``timeout_s``
         :raises errors.BoardOffline: the board serves no calls
         :raises errors.BoardTimeout: no answer in time
-        :raises errors.BoardLost: its session ended during the call
-        :raises errors.RouterUnavailable: we have no session, or lost it
+        :raises errors.BoardLost: its session or ours ended during the call: the
+            board may have carried it out
+        :raises errors.RouterUnavailable: we have no session; nothing was sent
         :raises errors.TooLarge: the message is over the size limit
         """
         board = str(arguments.get("board"))
@@ -102,12 +106,14 @@ def check_size(message: dict[str, Any]) -> None:
 
 
 def translate(failure: Exception) -> errors.Error:
-    """Say in our words why a call to a board failed.
+    """Say in our words why a call that was sent to a board failed.
 
-    A board's own error keeps its URI as the code.
+    When our own link broke, the board may have carried the call out all the
+    same: that is a lost call, not one that was never sent. A board's own error
+    keeps its URI as the code.
     """
     if isinstance(failure, TransportLost):
-        return errors.RouterUnavailable()
+        return errors.BoardLost(LINK_BROKE)
     if not isinstance(failure, ApplicationError):
         return errors.BoardRefused(f"the board's answer cannot be read: {failure}")
     uri = str(failure.error)
@@ -119,7 +125,7 @@ def translate(failure: Exception) -> errors.Error:
             return errors.BoardTimeout("the board did not answer in time")
         return errors.BoardLost()
     if uri.startswith("wamp.close."):
-        return errors.RouterUnavailable()
+        return errors.BoardLost(LINK_BROKE)
     details = failure.kwargs.get("details")
     return errors.RemoteError(
         {
@@ -150,5 +156,5 @@ def _fail(failure: Failure, waiting: Deferred[Any], timer: DelayedCall) -> None:
     timer.cancel()
     reason = failure.value
     waiting.errback(
-        translate(reason) if isinstance(reason, Exception) else errors.RouterUnavailable()
+        translate(reason) if isinstance(reason, Exception) else errors.BoardLost(LINK_BROKE)
     )

@@ -104,7 +104,7 @@ RULES = {
     ),
     "excepts": Rule(
         sentence=(
-            "'except Exception' stands only at the outer rims of HTTP, RPC and WAMP"
+            "'except Exception' stands only at the outer rims of HTTP, RPC, WAMP and threads"
             " (tests/architecture/shape.py, RIMS)."
         ),
         find=shape.broad_excepts_at_the_rims,

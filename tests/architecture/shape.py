@@ -24,6 +24,10 @@ RIMS: Mapping[str, int] = {
     "lightning_agent/session/dispatch.py": 1,
     # the supervisor's socket and timers: one mistake must not end all sandboxes
     "lightning_agent/supervisor/loop.py": 1,
+    # threads nobody waits for: one mistake in a piece of work or in a consumer must
+    # not end all repeated work, or the events of all; logged, counted, with back-off
+    "iotronic_mec/periodic.py": 1,
+    "iotronic_mec/events/relay.py": 2,
     # what a caller's function raised is kept for the caller's thread
     "iotronic_mec/db/session.py": 2,
     # a tenant's code may raise anything

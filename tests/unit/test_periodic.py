@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from iotronic_mec.clock import ManualClock
 from iotronic_mec.errors import Unavailable
 from iotronic_mec.feature import Parts, Periodic
@@ -16,8 +18,16 @@ from iotronic_mec.periodic import PeriodicRunner
 class Work:
     """Counts its runs; fails as often as told."""
 
-    def __init__(self, every_s: float, *, at_start: bool = False, failures: int = 0) -> None:
+    def __init__(
+        self,
+        every_s: float,
+        *,
+        at_start: bool = False,
+        failures: int = 0,
+        planted: Exception | None = None,
+    ) -> None:
         self.runs = 0
+        self.planted = planted or Unavailable("planted")
         self.failures = failures
         self.ran = threading.Event()
         self.periodic = Periodic(name="work", every_s=every_s, run=self._run, at_start=at_start)
@@ -26,7 +36,7 @@ class Work:
         self.runs += 1
         self.ran.set()
         if self.runs <= self.failures:
-            raise Unavailable("planted")
+            raise self.planted
 
 
 def runner(clock: ManualClock, *work: Work) -> PeriodicRunner:
@@ -79,3 +89,43 @@ def test_nothing_after_stop() -> None:
     made.step()
 
     assert work.runs == 0
+
+
+def test_any_failure_is_survived(caplog: pytest.LogCaptureFixture) -> None:
+    """A mistake in one piece of work is logged with its traceback and ends nothing."""
+    clock = ManualClock()
+    bad, good = Work(1, failures=1, planted=ZeroDivisionError("planted")), Work(1)
+    made = runner(clock, bad, good)
+
+    made.step()
+    clock.advance(1)
+    made.step()
+
+    assert (bad.runs, good.runs) == (2, 2)
+    assert "ZeroDivisionError: planted" in caplog.text
+
+
+def test_back_off() -> None:
+    """Work that fails in a row is run ever less often, and counted."""
+    clock, bad = ManualClock(), Work(1, failures=99, planted=KeyError("planted"))
+    made = runner(clock, bad)
+
+    for _ in range(16):
+        made.step()
+        clock.advance(1)
+
+    assert bad.runs == 5
+    assert made.failures == {"work": 5}
+
+
+def test_back_off_ends() -> None:
+    """After a run that went well the rhythm is the old one."""
+    clock, mended = ManualClock(), Work(1, failures=3)
+    made = runner(clock, mended)
+
+    for _ in range(10):
+        made.step()
+        clock.advance(1)
+
+    assert made.failures == {"work": 0}
+    assert mended.runs == 6

@@ -30,6 +30,7 @@ class Taker:
     def __init__(self, name: str = "taker", *topics: str) -> None:
         self.taken: list[int] = []
         self.failures = 0
+        self.planted: Exception = errors.Unavailable("planted")
         self.enough = threading.Event()
         self.consumer = Consumer(
             name=name, topics=frozenset(topics or ("a",)), handle=self._handle
@@ -38,7 +39,7 @@ class Taker:
     def _handle(self, _parts: Any, event: Mapping[str, Any]) -> None:
         if self.failures:
             self.failures -= 1
-            raise errors.Unavailable("planted")
+            raise self.planted
         self.taken.append(event["body"]["n"])
         self.enough.set()
 
@@ -230,3 +231,40 @@ def test_thread(core: Core) -> None:
     running.stop()
     ready(core, later).step()
     assert (taker.taken, later.taken) == ([1], [])
+
+
+def test_a_mistake_in_a_consumer(core: Core, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, keeps its place and is tried again; the others go on."""
+    bad, good = Taker("bad"), Taker("good")
+    bad.failures, bad.planted = 1, ZeroDivisionError("planted")
+    made = ready(core, bad, good)
+    emit(core, 1, 2)
+
+    made.step()
+    core.clock.advance(MAX_BACKOFF_S)
+    made.step()
+
+    assert (bad.taken, good.taken) == ([1, 2], [1, 2])
+    assert "ZeroDivisionError: planted" in caplog.text
+
+
+def test_a_mistake_in_the_relay(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread survives whatever one step raises."""
+    taker = Taker()
+    made = Relay(core.parts, [taker.consumer])
+    steps = iter([ZeroDivisionError("planted")])
+    step = made.step
+
+    def planted() -> bool:
+        for error in steps:
+            raise error
+        return step()
+
+    monkeypatch.setattr(made, "step", planted)
+    made.start()
+    emit(core, 1)
+    taken = taker.enough.wait(5)
+    made.stop()
+
+    assert taken
+    assert taker.taken == [1]

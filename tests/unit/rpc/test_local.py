@@ -328,3 +328,14 @@ def test_cast(server: LocalServer, front: Front) -> None:
     front.send({"t": "call", "id": 2, "ns": "noun", "m": "double", "a": {"number": 4}})
 
     assert front.read() == {"t": "answer", "id": 2, "r": 8}
+
+
+@pytest.mark.parametrize("context", ["text", [1], {"remaining_s": "soon"}, {"idempotency": "x"}])
+def test_a_context_that_is_none(context: Any) -> None:
+    """A call whose context cannot be read is answered with an error, like any other."""
+    frame = {"t": "call", "id": 5, "ns": "noun", "m": "double", "a": {"number": 1}, "c": context}
+
+    answer = Dispatcher([Commands()]).answer(frame)
+
+    assert (answer["t"], answer["id"]) == ("error", 5)
+    assert answer["e"]["code"] == "iot.internal"

@@ -121,8 +121,8 @@ def test_an_answer_that_is_no_message_is_refused(bench: Bench) -> None:
         (ApplicationError("wamp.error.no_such_procedure", "x"), errors.BoardOffline),
         (ApplicationError("wamp.error.canceled", "timeout reached"), errors.BoardTimeout),
         (ApplicationError("wamp.error.canceled", "callee disconnected"), errors.BoardLost),
-        (ApplicationError("wamp.close.transport_lost", None), errors.RouterUnavailable),
-        (TransportLost(), errors.RouterUnavailable),
+        (ApplicationError("wamp.close.transport_lost", None), errors.BoardLost),
+        (TransportLost(), errors.BoardLost),
         (ValueError("x"), errors.BoardRefused),
     ],
 )
@@ -140,3 +140,23 @@ def test_a_boards_own_error_keeps_its_uri() -> None:
     assert wire["code"] == "iotronic.error.busy"
     assert wire["message"] == "later"
     assert wire["details"] == {"slots": 0}
+
+
+def test_a_link_that_breaks_during_the_call(bench: Bench) -> None:
+    """The board may have done it: the call is lost, not unsent."""
+    got = bench.call()
+
+    bench.session.answer.errback(TransportLost())
+
+    assert type(got[0]) is errors.BoardLost
+
+
+def test_a_link_that_broke_before_the_call(bench: Bench) -> None:
+    """Nothing was sent: the router is away."""
+
+    def broken(*_: Any, **__: Any) -> Deferred[Any]:
+        raise TransportLost
+
+    bench.session.call = broken  # type: ignore[method-assign]
+
+    assert type(bench.call()[0]) is errors.RouterUnavailable
