@@ -43,9 +43,11 @@ MEANINGS = {
     406: "This version of the API is not served.",
     409: "It conflicts with the present state.",
     413: "The body is too large.",
+    414: "The address is too long.",
     415: "A body of this type is not taken here.",
     422: "This Idempotency-Key was used with another body.",
     429: "Too many wrong passwords; wait.",
+    431: "A header is too long.",
     500: "An error of the server; the logs hold more under the request id.",
     503: "A part of the cloud is busy or away; try again later.",
     504: "It took too long.",
@@ -253,7 +255,7 @@ def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
 
 def statuses(route: Route) -> set[int]:
     """Return the statuses of errors a route may give."""
-    found = {400, 500, 503, *route.errors}
+    found = {400, 414, 431, 500, 503, *route.errors}
     if route.policy != PUBLIC:
         found |= {401, 403, 429}
     if route.path.startswith("/v1"):

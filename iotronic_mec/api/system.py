@@ -21,9 +21,10 @@ NAME = "system"
 
 
 class Health(Shape):
-    """Whether the API answers."""
+    """Whether the API answers; the front adds the state of each part."""
 
-    status: Literal["ok"]
+    status: Literal["ok", "unavailable"]
+    parts: dict[str, str] | None = None
 
 
 class OpenAPIDocument(Shape):

@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from iotronic_mec import errors, prompt
+from iotronic_mec.ids import new_uuid
 
 LOG = logging.getLogger(__name__)
 
@@ -51,6 +52,27 @@ Headers = Iterable[tuple[str, str]]
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _NO_BODY = frozenset({204, 304})
+
+
+class LineTooLong(errors.BadRequest):
+    """The address or a header is too long."""
+
+    code = "iot.request.line_too_long"
+    http_status = 414
+
+
+def error_body(error: errors.Error, request_id: str) -> bytes:
+    """Return an error in the shape the API has."""
+    fault = "Server" if error.http_status >= 500 else "Client"
+    inner = {"debuginfo": None, "faultcode": fault, "faultstring": error.message}
+    return orjson.dumps(
+        {
+            "error_message": orjson.dumps(inner).decode(),
+            "code": error.code,
+            "details": error.details,
+            "request_id": request_id,
+        }
+    )
 
 
 class Exchange(http.Request):
@@ -175,18 +197,11 @@ class Exchange(http.Request):
         ``error_message`` holds JSON as a text, which is what IoTronic's clients
         read; ``code`` and ``details`` stand beside it.
         """
-        fault = "Server" if error.http_status >= 500 else "Client"
-        inner = {"debuginfo": None, "faultcode": fault, "faultstring": error.message}
-        headers = [("Retry-After", "1")] if error.http_status == 503 else []
-        self.answer_json(
-            error.http_status,
-            {
-                "error_message": orjson.dumps(inner).decode(),
-                "code": error.code,
-                "details": error.details,
-            },
-            headers,
-        )
+        request_id = f"req-{new_uuid()}"
+        headers = [("Content-Type", JSON), ("Openstack-Request-Id", request_id)]
+        if error.http_status == 503:
+            headers.append(("Retry-After", "1"))
+        self.answer(error.http_status, headers, error_body(error, request_id))
 
     def cut(self) -> None:
         """Break the connection: the answer cannot be completed."""
@@ -277,6 +292,23 @@ class _Channel(http.HTTPChannel):
     def connectionMade(self) -> None:
         self.factory.connections += 1
         super().connectionMade()  # type: ignore[no-untyped-call]
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Answer what is longer than a line may be, instead of hanging up."""
+        first = not self.requests
+        status, told = (414, "the address") if first else (431, "a header")
+        error = LineTooLong(f"{told} is longer than {self.MAX_LENGTH} bytes")
+        request_id = f"req-{new_uuid()}"
+        body = error_body(error, request_id)
+        head = [
+            f"HTTP/1.1 {status} {_REASONS.get(status, b'Too Long').decode()}",
+            f"Content-Type: {JSON}",
+            f"Content-Length: {len(body)}",
+            f"Openstack-Request-Id: {request_id}",
+            "Connection: close",
+        ]
+        self.transport.write("\r\n".join([*head, "", ""]).encode() + body)
+        self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self.factory.connections -= 1

@@ -217,3 +217,21 @@ def test_a_request_that_is_none_is_refused(bench: Bench, request_bytes: bytes) -
 
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert bench.wire.disconnecting
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX-Long: " + b"a" * 20_000 + b"\r\n", b"431"),
+    ],
+)
+def test_lines_that_are_too_long_get_an_answer(
+    bench: Bench, request_bytes: bytes, status: bytes
+) -> None:
+    """The client is told what is too long, in the API's shape, and is let go."""
+    answer = bench.ask(request_bytes)
+
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert json.loads(body_of(answer))["code"] == "iot.request.line_too_long"
+    assert bench.wire.disconnecting
