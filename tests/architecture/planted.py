@@ -266,7 +266,7 @@ VIOLATIONS = (
     breaks("excepts", f"{CLOUD}bridge.py", source(body=f"{BROAD_EXCEPT}\n{BROAD_EXCEPT}")),
     breaks("excepts", f"{CLOUD}errors.py", source(body="try:\n    pass\nexcept:\n    pass")),
     breaks("untyped", f"{CLOUD}errors.py", source(body="x = 1  # type: ignore")),
-    breaks("untyped", f"{CLOUD}errors.py", source(body="x = 1  # type: ignore[a]\n" * 61)),
+    breaks("untyped", f"{CLOUD}errors.py", source(body="x = 1  # type: ignore[a]\n" * 51)),
     breaks("untyped", f"{CLOUD}errors.py", source(body="x: Any\n" * 99), "times Any"),
     breaks("annotations", f"{CLOUD}errors.py", '"""A noun."""\nimport json\n'),
     breaks("docstrings", f"{CLOUD}errors.py", "import json\n"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
 from tests.architecture.planted import CLEAN, VIOLATIONS, Violation, plant
 from tests.architecture.rules import RULES
-from tests.architecture.sources import Project, load
+from tests.architecture.sources import Project, functions, load
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +51,15 @@ def test_a_planted_fault_is_found(tmp_path: Path, violation: Violation) -> None:
 def test_every_rule_has_a_planted_fault() -> None:
     """No rule stands in the list without proof that it can fail."""
     assert {violation.rule for violation in VIOLATIONS} == set(RULES)
+
+
+def test_every_test_says_what_it_shows(repository: Path) -> None:
+    """Each test function has a docstring."""
+    silent = [
+        f"{path.relative_to(repository)}:{node.lineno}"
+        for path in sorted((repository / "tests").rglob("test_*.py"))
+        for node in functions(ast.parse(path.read_text(encoding="utf-8")))
+        if node.name.startswith("test_") and ast.get_docstring(node) is None
+    ]
+
+    assert silent == []
