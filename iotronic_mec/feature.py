@@ -128,6 +128,7 @@ class Settings:
     heartbeat_s: float = 30.0
     max_limit: int = 1000
     event_retention_s: float = 86_400.0
+    request_retention_s: float = 2_592_000.0
     max_token_life_s: float = 0.0
     trust_proxy_headers: bool = False
     policy_file: Path | None = None
@@ -151,6 +152,10 @@ class Parts:
         default_factory=dict
     )
     may_delete: Mapping[str, tuple[Callable[[Any, str], None], ...]] = field(default_factory=dict)
+    on_delete: Mapping[str, tuple[Callable[[Parts, Any, str], None], ...]] = field(
+        default_factory=dict
+    )
+    actions: frozenset[str] = frozenset()
     on_join: tuple[Callable[[Parts, Any, str, Any], list[dict[str, Any]]], ...] = ()
     on_report: tuple[Callable[[Parts, Any, str, Any], None], ...] = ()
 
@@ -181,6 +186,9 @@ class Feature:
         stored, such as tokens
     :param may_delete: noun (``"plugin"``) to a veto called with (connection,
         uuid) in the transaction that deletes one; it raises Conflict
+    :param on_delete: noun to what is done besides, called with (parts,
+        connection, uuid) in the transaction that deletes one, before its row goes
+    :param actions: the actions this feature orders boards to do
     :param on_join: called with (parts, connection, board, join message) in the
         transaction that notes a join; returns the plugins desired there
     :param on_report: called with (parts, connection, board, report message)
@@ -197,5 +205,7 @@ class Feature:
         default_factory=dict
     )
     may_delete: Mapping[str, Callable[[Any, str], None]] = field(default_factory=dict)
+    on_delete: Mapping[str, Callable[[Parts, Any, str], None]] = field(default_factory=dict)
+    actions: frozenset[str] = frozenset()
     on_join: Callable[[Parts, Any, str, Any], list[dict[str, Any]]] | None = None
     on_report: Callable[[Parts, Any, str, Any], None] | None = None

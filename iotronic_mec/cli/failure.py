@@ -44,6 +44,9 @@ CURES = {
     "iot.injection.only_callable": (
         "use 'iot plugin call', or have it started: 'iot plugin set PLUGIN --no-callable'"
     ),
+    "iot.injection.already_running": "stop it first, or use 'iot plugin reboot BOARD PLUGIN'",
+    "iot.injection.not_running": "start it: 'iot plugin start BOARD PLUGIN'",
+    "iot.injection.wrong_kind": "inject the plugin again: 'iot plugin inject BOARD PLUGIN'",
     "iot.plugin.exists": "choose another name, or change the plugin with 'iot plugin set'",
     "iot.plugin.in_use": "remove it from the boards first: 'iot plugin remove BOARD PLUGIN'",
     "iot.plugin.ambiguous": "use the uuid: 'iot plugin list'",

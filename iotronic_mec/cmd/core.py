@@ -103,9 +103,12 @@ def build_parts(
     """Make what commands are built from, with the hooks of all features."""
     clock = clock or Clock()
     vetoes: dict[str, tuple[Callable[[Any, str], None], ...]] = {}
+    deletions: dict[str, tuple[Callable[[Parts, Any, str], None], ...]] = {}
     for feature in features:
         for noun, veto in feature.may_delete.items():
             vetoes[noun] = (*vetoes.get(noun, ()), veto)
+        for noun, hook in feature.on_delete.items():
+            deletions[noun] = (*deletions.get(noun, ()), hook)
     return Parts(
         database=database,
         boards=boards,
@@ -118,6 +121,8 @@ def build_parts(
         on_finished={k: v for feature in features for k, v in feature.on_finished.items()},
         transient={k: v for feature in features for k, v in feature.transient.items()},
         may_delete=vetoes,
+        on_delete=deletions,
+        actions=frozenset(action for feature in features for action in feature.actions),
         on_join=tuple(feature.on_join for feature in features if feature.on_join),
         on_report=tuple(feature.on_report for feature in features if feature.on_report),
     )

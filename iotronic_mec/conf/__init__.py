@@ -64,6 +64,7 @@ def load_settings(folder: Path, *, public_url: str, content_url: str, wamp_url: 
         heartbeat_s=conf.wamp.heartbeat_s,
         max_limit=conf.api.max_limit,
         event_retention_s=conf.conductor.event_retention_s,
+        request_retention_s=conf.conductor.request_retention_s,
         max_token_life_s=conf.identity.max_token_life_s,
         storage_driver=conf.storage.driver,
         policy_file=folder / conf.api.policy_file,

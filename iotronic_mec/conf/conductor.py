@@ -27,4 +27,11 @@ OPTIONS = [
         min=60.0,
         help="How long events are kept for those who read them later, seconds. Read at the start.",
     ),
+    cfg.FloatOpt(
+        "request_retention_s",
+        default=2_592_000.0,
+        min=0.0,
+        help="How long requests that have ended are kept, with their results, seconds; "
+        "0 keeps them for good. Read at the start.",
+    ),
 ]

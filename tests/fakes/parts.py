@@ -197,9 +197,12 @@ def _parts(
         hooked.append(ended)
 
     vetoes: dict[str, Any] = {}
+    deletions: dict[str, Any] = {}
     for feature in FEATURES:
         for noun, veto in feature.may_delete.items():
             vetoes[noun] = (*vetoes.get(noun, ()), veto)
+        for noun, hook in feature.on_delete.items():
+            deletions[noun] = (*deletions.get(noun, ()), hook)
     finished = {k: v for feature in FEATURES for k, v in feature.on_finished.items()}
     return Parts(
         database=database,
@@ -218,6 +221,8 @@ def _parts(
         on_finished={**finished, "DeviceEcho": note, "DevicePing": note},
         transient={k: v for feature in FEATURES for k, v in feature.transient.items()},
         may_delete=vetoes,
+        on_delete=deletions,
+        actions=frozenset(action for feature in FEATURES for action in feature.actions),
         on_join=tuple(feature.on_join for feature in FEATURES if feature.on_join),
         on_report=tuple(feature.on_report for feature in FEATURES if feature.on_report),
     )

@@ -6,6 +6,7 @@ from iotronic_mec.feature import Consumer, Feature, Periodic
 from iotronic_mec.features.board import reports
 from iotronic_mec.features.board.api import ROUTES
 from iotronic_mec.features.board.commands import BoardCommands
+from iotronic_mec.features.board.model import ACTIONS
 from iotronic_mec.features.board.policy import POLICIES
 
 FEATURE = Feature(
@@ -13,6 +14,7 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=BoardCommands,
+    actions=frozenset(ACTIONS),
     consumers=(
         Consumer(
             name="wamp-directory",

@@ -142,7 +142,9 @@ class BoardCommands(BoardReports):
     def delete(self, context: Context, *, board: str) -> None:
         """Delete a board: its key and codes are worth nothing at once.
 
-        Open operations of it end as lost. Its sessions are closed.
+        Open operations of it end as lost, with audit, event and hook like any
+        other end; then other features free what they hold for it. Its sessions
+        are closed.
         """
         now = self._parts.clock.now()
 
@@ -152,7 +154,10 @@ class BoardCommands(BoardReports):
                 veto(connection, target.uuid)
             told = cause("board_deleted", "the board was deleted")
             for part in request_store.list_open(connection, target.uuid):
-                request_store.finish(connection, part.uuid, LOST, None, told, now)
+                ended = replace(part, state=LOST, cause=told, finished_at=now)
+                self._requests.end_in(connection, context, ended)
+            for hook in self._parts.on_delete.get("board", ()):
+                hook(self._parts, connection, target.uuid)
             code_store.forget(connection, target.uuid)
             store.delete_board(connection, target.uuid)
             self._note(connection, context, "board.delete", target.project, target.uuid)
@@ -224,6 +229,9 @@ class BoardCommands(BoardReports):
                 details={"field": "action", "known": sorted(ACTIONS)},
             )
         given = _action_parameters(action, parameters or {})
+        repeated = self._requests.repeat(context, wait=wait)
+        if repeated is not None:
+            return outcome(repeated)
         with self._parts.database.read() as connection:
             target = self._target(connection, context, board)
         check_online(target)

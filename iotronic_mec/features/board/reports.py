@@ -255,7 +255,10 @@ class BoardReports:
 
     @expose
     def results(self, context: Context, *, board: str, results: dict[str, Any]) -> dict[str, Any]:
-        """Record how operations ended that nobody recorded; answer which."""
+        """Record how operations ended that nobody recorded; answer which.
+
+        Those left out are more than is taken of one board; it tells them again.
+        """
         _only_cloud(context)
         records = Results.from_wire(results).records
         with self._parts.database.read() as connection:
@@ -263,9 +266,11 @@ class BoardReports:
         known = []
         for record in records:
             # an order of another project cannot have reached this board
-            if record.call.project == owner:
-                self._requests.record_reported(context, board, record.call, record.answer)
-            known.append(record.call.operation)
+            foreign = record.call.project != owner
+            if foreign or self._requests.record_reported(
+                context, board, record.call, record.answer
+            ):
+                known.append(record.call.operation)
         return OperationVerdict(known=known, wanted=[]).to_wire()
 
     @expose

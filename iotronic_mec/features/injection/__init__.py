@@ -6,6 +6,7 @@ from iotronic_mec.feature import Feature
 from iotronic_mec.features.injection import reports, store
 from iotronic_mec.features.injection.api import ROUTES
 from iotronic_mec.features.injection.commands import InjectionCommands
+from iotronic_mec.features.injection.model import ACTIONS, INJECT, REMOVE
 from iotronic_mec.features.injection.policy import POLICIES
 
 FEATURE = Feature(
@@ -21,6 +22,8 @@ FEATURE = Feature(
     },
     transient={"PluginInject": reports.inject_parameters},
     may_delete={"plugin": store.refuse_injected},
+    on_delete={"board": reports.board_deleted},
+    actions=frozenset({*ACTIONS, INJECT, REMOVE}),
     on_join=reports.joined,
     on_report=reports.reported,
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from iotronic_mec.features.board.model import Target
 from iotronic_mec.features.injection import store
 from iotronic_mec.features.injection.model import (
     ACTIONS,
+    BY_CAUSE,
     INJECT,
     PENDING,
     REMOVE,
@@ -28,7 +30,7 @@ from iotronic_mec.features.injection.model import (
 from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin, check_parameters
 from iotronic_mec.features.request.commands import RequestCommands
-from iotronic_mec.features.request.model import Order
+from iotronic_mec.features.request.model import OperationFailed, OperationRejected, Order
 from iotronic_mec.rpc.expose import expose
 
 if TYPE_CHECKING:
@@ -76,6 +78,9 @@ class InjectionCommands:
         :returns: ``{"request", "operation", "state", "message"}``
         :raises errors.BoardOffline: the board has no session
         """
+        repeated = self._repeated(context, wait=wait)
+        if repeated is not None:
+            return repeated
         place = self._place(context, board, plugin)
         check_online(place.board)
         now = self._parts.clock.now()
@@ -104,9 +109,10 @@ class InjectionCommands:
             )
             store.put(connection, wanted)
 
-        order = self._order(context, place, INJECT, "plugin.inject", record_first=True)
-        run = self._requests.run if wait else self._requests.accept
-        return outcome(run(context, order, before))
+        # the digest says which bundle an answer that comes late is about
+        bundle = {"digest": wanted.digest}
+        order = self._order(context, place, INJECT, "plugin.inject", bundle, record_first=True)
+        return self._run(context, order, before, wait=wait)
 
     @expose
     def action(
@@ -127,6 +133,8 @@ class InjectionCommands:
         :raises InjectionNotFound: the plugin is not injected there
         :raises NotCallable: PluginCall of a plugin that is started and stopped
         :raises OnlyCallable: PluginStart of a plugin that is called
+        :raises AlreadyRunning: PluginStart of one that runs there
+        :raises NotRunning: PluginStop of one that does not
         """
         procedure = ACTIONS.get(action)
         if procedure is None:
@@ -134,6 +142,9 @@ class InjectionCommands:
                 f"action: {action[:40]!r} is not known; known are {', '.join(sorted(ACTIONS))}",
                 details={"field": "action", "known": sorted(ACTIONS)},
             )
+        repeated = self._repeated(context, wait=wait)
+        if repeated is not None:
+            return repeated
         place = self._place(context, board, plugin)
         with self._parts.database.read() as connection:
             store.check_injected(connection, place.board.uuid, place.plugin.uuid)
@@ -143,8 +154,7 @@ class InjectionCommands:
         changes = action in _CHANGES_BOARD
         order = self._order(context, place, action, procedure, given, record_first=changes)
         before = self._desire(action, place, given) if changes else None
-        run = self._requests.run if wait else self._requests.accept
-        return outcome(run(context, order, before))
+        return self._run(context, order, before, wait=wait)
 
     @expose
     def remove(
@@ -155,6 +165,9 @@ class InjectionCommands:
         :raises InjectionNotFound: it is not injected there
         :raises errors.BoardOffline: the board has no session
         """
+        repeated = self._repeated(context, wait=wait)
+        if repeated is not None:
+            return repeated
         place = self._place(context, board, plugin)
         with self._parts.database.read() as connection:
             store.get_injection(connection, place.board.uuid, place.plugin.uuid)
@@ -168,8 +181,25 @@ class InjectionCommands:
             blob_store.unuse(connection, place.plugin.project, "injection", target, now=now)
 
         order = self._order(context, place, REMOVE, "plugin.remove", record_first=True)
+        return self._run(context, order, before, wait=wait)
+
+    def _repeated(self, context: Context, *, wait: bool) -> dict[str, Any] | None:
+        """Return what the first request with this Idempotency-Key gave."""
+        with _told():
+            found = self._requests.repeat(context, wait=wait)
+        return None if found is None else outcome(found)
+
+    def _run(
+        self,
+        context: Context,
+        order: Order,
+        before: Callable[[Connection], None] | None,
+        *,
+        wait: bool,
+    ) -> dict[str, Any]:
         run = self._requests.run if wait else self._requests.accept
-        return outcome(run(context, order, before))
+        with _told():
+            return outcome(run(context, order, before))
 
     def _place(self, context: Context, board: str, plugin: str) -> _Place:
         with self._parts.database.read() as connection:
@@ -214,6 +244,18 @@ class InjectionCommands:
             store.change(connection, place.board.uuid, place.plugin.uuid, values)
 
         return before
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn a board's refusal into the error of its cause."""
+    try:
+        yield
+    except (OperationFailed, OperationRejected) as error:
+        kind = BY_CAUSE.get(str(error.details.get("cause", {}).get("code", "")))
+        if kind is None:
+            raise
+        raise kind(error.message, details=error.details) from error
 
 
 def _check_callable(action: str, plugin: Plugin) -> None:

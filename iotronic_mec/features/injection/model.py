@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from iotronic_mec.errors import BadRequest, Conflict, NotFound
+from iotronic_mec.errors import BadRequest, Conflict, Error, NotFound
 from iotronic_mec.features.board.model import ONLINE, REGISTERED, Board
 from iotronic_mec.features.enrolment_code.model import Code
 from iotronic_mec.states import Machine
@@ -75,6 +75,39 @@ class OnlyCallable(Conflict):
     """The plugin is callable: call it instead."""
 
     code = "iot.injection.only_callable"
+
+
+class AlreadyRunning(Conflict):
+    """The plugin runs on the board already: stop it first, or restart it."""
+
+    code = "iot.injection.already_running"
+
+
+class NotRunning(Conflict):
+    """The plugin does not run on the board: start it first."""
+
+    code = "iot.injection.not_running"
+
+
+class WrongKind(Conflict):
+    """The board holds a bundle of the other kind: inject the plugin again."""
+
+    code = "iot.injection.wrong_kind"
+
+
+class BadParameters(BadRequest):
+    """The board does not accept a parameter; the message names it."""
+
+    code = "iot.injection.bad_parameters"
+
+
+BY_CAUSE: dict[str, type[Error]] = {
+    "already_running": AlreadyRunning,
+    "not_running": NotRunning,
+    "wrong_kind": WrongKind,
+    "bad_parameters": BadParameters,
+}
+"""Causes with which a board refuses an order, and what the caller is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,9 @@ from iotronic_mec.features.injection.model import (
 )
 from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin
+from iotronic_mec.features.request import store as request_store
 from iotronic_mec.features.request.model import Operation
-from iotronic_mec.operation import SUCCEEDED
+from iotronic_mec.operation import CANCELLED, SUCCEEDED
 from lightning_agent.protocol.messages import Join, PluginActual, PluginDesired, Report
 
 if TYPE_CHECKING:
@@ -84,20 +85,25 @@ def inject_finished(parts: Parts, connection: Connection, part: Operation) -> No
     """Note how an injection ended.
 
     When the answer was lost or late the wish stays and the next join settles
-    it; when the board refused, the row says why.
+    it; when the board refused, the row says why; a cancelled one is no longer
+    wanted. What is told of an older bundle says nothing about the one wanted now.
     """
     plugin_uuid = str(part.parameters.get("plugin", ""))
     wanted = store.find_injection(connection, part.board, plugin_uuid)
-    if wanted is None:
+    if wanted is None or part.parameters.get("digest") != wanted.digest:
+        return
+    if part.state == CANCELLED and _ordered_besides(connection, part):
         return
     if part.state == SUCCEEDED:
         # the board's own report may have come first: it counts once
         if wanted.status in (PENDING, FAILED):
             _confirm(parts, connection, wanted)
-    elif part.state in REFUSALS:
+    elif part.state in REFUSALS or part.state == CANCELLED:
         if wanted.times == 0 and wanted.actual is None:
             store.remove(connection, part.board, plugin_uuid)
             _free_bundle(parts, connection, wanted)
+        elif part.state == CANCELLED:
+            _want_what_it_holds(parts, connection, wanted, part)
         else:
             values = {"status": FAILED, "cause": part.cause, "updated_at": parts.clock.now()}
             store.change(connection, part.board, plugin_uuid, values)
@@ -106,10 +112,14 @@ def inject_finished(parts: Parts, connection: Connection, part: Operation) -> No
 def run_finished(parts: Parts, connection: Connection, part: Operation) -> None:
     """Note whether a plugin runs after a start, stop or restart.
 
-    A start the board refused is no longer wanted.
+    A start the board refused is no longer wanted; after a cancelled order it
+    goes on as the board last said.
     """
     plugin_uuid = str(part.parameters.get("plugin", ""))
     values: dict[str, Any] = {"updated_at": parts.clock.now()}
+    if part.state == CANCELLED:
+        found = store.find_injection(connection, part.board, plugin_uuid)
+        values["running"] = found is not None and found.pid is not None
     if part.state == SUCCEEDED and part.action == "PluginStop":
         values |= {"pid": None, "started_at": None}
     elif part.state in REFUSALS and part.action != "PluginStop":
@@ -117,6 +127,53 @@ def run_finished(parts: Parts, connection: Connection, part: Operation) -> None:
             return
         values |= {"running": False}
     store.change(connection, part.board, plugin_uuid, values)
+
+
+def board_deleted(parts: Parts, connection: Connection, board: str) -> None:
+    """Let the bundles go that were wanted on a board which is being deleted."""
+    for wanted in store.list_of_board(connection, board):
+        _free_bundle(parts, connection, wanted)
+
+
+def _ordered_besides(connection: Connection, part: Operation) -> bool:
+    """Say whether another open order wants the same bundle there."""
+    return any(
+        other.action == part.action and other.parameters == part.parameters
+        for other in request_store.list_open(connection, part.board)
+        if other.uuid != part.uuid
+    )
+
+
+def _want_what_it_holds(
+    parts: Parts, connection: Connection, wanted: Injection, part: Operation
+) -> None:
+    """Withdraw a newer bundle: what the board holds is wanted again.
+
+    Where the bundle before is gone from the storage, the injection is failed
+    until somebody injects again.
+    """
+    now = parts.clock.now()
+    plugin = plugin_store.find_plugin(connection, wanted.plugin)
+    before = None
+    if plugin is not None and wanted.actual is not None:
+        before = blob_store.find_blob(connection, plugin.project, wanted.actual)
+    if plugin is None or before is None:
+        lost = {"status": FAILED, "cause": part.cause, "updated_at": now}
+        store.change(connection, wanted.board, wanted.plugin, lost)
+        return
+    target = use_target(wanted.board, wanted.plugin)
+    blob_store.unuse(connection, plugin.project, "injection", target, now=now)
+    blob_store.use(
+        connection, plugin.project, before.digest, before.size, "injection", target, now=now
+    )
+    values: dict[str, Any] = {
+        "status": UPDATED if wanted.times > 1 else INJECTED,
+        "digest": before.digest,
+        "size": before.size,
+        "cause": None,
+        "updated_at": now,
+    }
+    store.change(connection, wanted.board, wanted.plugin, values)
 
 
 def _free_bundle(parts: Parts, connection: Connection, gone: Injection) -> None:

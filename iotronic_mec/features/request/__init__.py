@@ -18,5 +18,10 @@ FEATURE = Feature(
             every_s=5.0,
             run=lambda parts, made: made["request"].expire(),
         ),
+        Periodic(
+            name="prune-requests",
+            every_s=600.0,
+            run=lambda parts, made: made["request"].prune(),
+        ),
     ),
 )

@@ -7,17 +7,18 @@ Orders come from other features as :class:`~…model.Order`. Two ways:
   journal reports it should this process die in between.
 * ``accept``: store as queued, answer at once, send from a pool.
 
-Every operation ends: by its answer, by the board's journal, or by the expiry
-in :meth:`RequestCommands.expire`.
+Every operation ends, by one of the ways in
+:class:`~iotronic_mec.features.request.reports.RequestEnds`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from iotronic_mec import errors
@@ -31,10 +32,11 @@ from iotronic_mec.features.request.model import (
     ended_as,
     failure_of,
     overdue_end,
-    reported,
     request_of,
 )
+from iotronic_mec.features.request.reports import RequestEnds
 from iotronic_mec.operation import (
+    CANCELLED,
     DISPATCHED,
     FAILED,
     LOST,
@@ -57,17 +59,10 @@ LOG = logging.getLogger(__name__)
 SENDERS = 8
 """Threads that send queued orders."""
 
-GRACE = timedelta(seconds=60)
-"""How long after its deadline an operation may still be reported by the board
-that carried it out (it reports every 30 s), before it is ended here."""
-
-MAX_CODE = 64
-"""Most characters of a cause's code in the audit and in events."""
-
 Before = Callable[["Connection"], None]
 
 
-class RequestCommands:
+class RequestCommands(RequestEnds):
     """Orders and their ends.
 
     :param parts: what commands are built from
@@ -77,10 +72,30 @@ class RequestCommands:
 
     def __init__(self, parts: Parts, made: Mapping[str, Any]) -> None:
         del made  # there is no earlier feature this one calls
-        self._parts = parts
+        super().__init__(parts)
         self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="sender")
 
     # -- orders from other features ------------------------------------------------
+
+    def repeat(self, context: Context, *, wait: bool) -> Operation | None:
+        """Return what the first request with this Idempotency-Key made.
+
+        To be asked before anything that may have changed since, such as
+        whether the board is online: a repetition gets the first outcome.
+
+        :returns: ``None`` for a first request
+        :raises OperationFailed: that one failed (and the like), with ``wait``
+        :raises errors.IdempotencyBusy: it has not ended, with ``wait``
+        """
+        if context.idempotency is None:
+            return None
+        with self._parts.database.read() as connection:
+            found = store.find_operation(connection, context.new_uuid("operation"))
+        if found is None or not wait:
+            return found
+        if found.state in OPEN:
+            raise errors.IdempotencyBusy(details={"request": found.request})
+        return self._outcome(found)
 
     def run(self, context: Context, order: Order, before: Before | None = None) -> Operation:
         """Have a board carry out an order and wait for its end.
@@ -94,22 +109,20 @@ class RequestCommands:
         :raises errors.BoardOffline: nothing was sent, the board has no session
         :raises errors.IdempotencyBusy: the first request with this key has not ended
         """
-        repeated = self._repeated(context)
+        repeated = self.repeat(context, wait=True)
         if repeated is not None:
-            if repeated.state in OPEN:
-                raise errors.IdempotencyBusy(details={"request": repeated.request})
-            return self._outcome(repeated)
+            return repeated
         request, part = self._new(context, order, DISPATCHED)
         if order.record_first:
             self._store(context, request, part, before)
             ended = self._send(context, order.agent, part)
-            self._end(context, ended)
+            self.end(context, ended)
         else:
             ended = self._send(context, order.agent, part, offline_raises=True)
             if ended.state in OPEN:
                 self._store(context, request_of(ended), ended, None)
             else:
-                self._record_ended(context, request, ended)
+                self._record_ended(context, ended)
         return self._outcome(ended)
 
     def accept(self, context: Context, order: Order, before: Before | None = None) -> Operation:
@@ -117,7 +130,7 @@ class RequestCommands:
 
         :returns: the operation, queued (or further, for a repeated request)
         """
-        repeated = self._repeated(context)
+        repeated = self.repeat(context, wait=False)
         if repeated is not None:
             return repeated
         request, part = self._new(context, order, QUEUED)
@@ -127,36 +140,12 @@ class RequestCommands:
 
     def send_queued(self, part: Operation, agent: str | None) -> None:
         """Give a queued operation to the pool; also used after a restart."""
-        self._pool.submit(self._send_in_pool, part, agent)
+        sent = self._pool.submit(self._send_in_pool, part, agent)
+        sent.add_done_callback(partial(_log_mistake, part.uuid))
 
     def stop(self) -> None:
         """Let the pool end; what is still queued is sent at the next start."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-    # -- ends that come by other ways ----------------------------------------------
-
-    def end(self, context: Context, part: Operation) -> bool:
-        """Record the end of an operation; ``False`` when it had ended before."""
-        return self._end(context, part)
-
-    def record_reported(
-        self, context: Context, board: str, call: OperationCall, answer: OperationAnswer
-    ) -> None:
-        """Record what a board's journal says of an operation.
-
-        An operation that is not known (its recorder died before the commit) is
-        stored whole; one that is open is ended; one that has ended stays.
-        """
-        now = self._parts.clock.now()
-        with self._parts.database.read() as connection:
-            known = store.find_operation(connection, call.operation)
-        if known is not None:
-            if known.board == board and known.state in OPEN:
-                self._end(context, ended_as(known, answer, now))
-            return
-        ended = ended_as(reported(board, call, now), answer, now)
-        if ended.state not in OPEN:
-            self._record_ended(context, request_of(ended), ended)
 
     @expose
     def cancel(self, context: Context, uuid: str) -> None:
@@ -173,29 +162,13 @@ class RequestCommands:
                 raise errors.Conflict(
                     f"request {uuid} is {request.state}: only a queued one can be cancelled"
                 )
+            told = cause("cancelled", "cancelled by its user")
             for part in store.list_results(connection, uuid):
-                told = cause("cancelled", "cancelled by its user")
-                store.finish(connection, part.uuid, "cancelled", None, told, now)
+                ended = replace(part, state=CANCELLED, cause=told, finished_at=now)
+                self.end_in(connection, context, ended)
             self._parts.audit(connection, context, "request.cancel", "request", uuid)
 
         self._parts.database.write(change)
-
-    def expire(self) -> int:
-        """End what is past its deadline and the grace; return how many."""
-        before = self._parts.clock.now() - GRACE
-        with self._parts.database.read() as connection:
-            late = store.list_overdue(connection, before)
-        for part in late:
-            state, told = overdue_end(part)
-            LOG.warning("operation %s on board %s ends as %s", part.uuid, part.board, state)
-            now = self._parts.clock.now()
-            ended = replace(part, state=state, cause=told, finished_at=now)
-            try:
-                self._end(system_context(), ended)
-            except errors.Error as error:
-                # the others must not wait for this one
-                LOG.warning("operation %s could not be ended: %s", part.uuid, error.message)
-        return len(late)
 
     def list_queued(self) -> list[Operation]:
         """Return what a restart left queued; the board feature sends it again."""
@@ -221,13 +194,6 @@ class RequestCommands:
         )
         return request_of(part), part
 
-    def _repeated(self, context: Context) -> Operation | None:
-        """Return what the first request with this Idempotency-Key made."""
-        if context.idempotency is None:
-            return None
-        with self._parts.database.read() as connection:
-            return store.find_operation(connection, context.new_uuid("operation"))
-
     def _store(
         self, context: Context, request: Request, part: Operation, before: Before | None
     ) -> None:
@@ -246,71 +212,6 @@ class RequestCommands:
             )
 
         self._parts.database.write(change)
-
-    def _record_ended(self, context: Context, request: Request, ended: Operation) -> None:
-        """Store an order with its end: request, operation, audit, event, one commit.
-
-        When the board's journal and its answer arrive together, whoever comes
-        second finds it stored.
-        """
-        told = replace(request, state=ended.state, pending=0, cause=ended.cause)
-
-        def change(connection: Connection) -> None:
-            store.insert_order(connection, told, ended)
-            self._tell(connection, context, ended)
-
-        try:
-            self._parts.database.write(change)
-        except errors.Conflict:
-            with self._parts.database.read() as connection:
-                if store.find_operation(connection, ended.uuid) is None:
-                    raise
-
-    def _end(self, context: Context, ended: Operation) -> bool:
-        if ended.state in OPEN:
-            return False
-        now = self._parts.clock.now()
-
-        def change(connection: Connection) -> bool:
-            first = store.finish(
-                connection, ended.uuid, ended.state, ended.message, ended.cause, now
-            )
-            if first:
-                self._tell(connection, context, ended)
-            return first
-
-        return self._parts.database.write(change)
-
-    def _tell(self, connection: Connection, context: Context, ended: Operation) -> None:
-        """Audit, event and hook of an end, in its transaction."""
-        # the cause may be the board's: it must not keep its operation from ending
-        code = str((ended.cause or {}).get("code", ""))[:MAX_CODE]
-        self._parts.audit(
-            connection,
-            context,
-            f"board.{ended.action}",
-            "board",
-            ended.board,
-            outcome=ended.state,
-            reason=code,
-            details={"request": ended.request, "operation": ended.uuid},
-        )
-        self._parts.emit(
-            connection,
-            ended.project,
-            "operation.finished",
-            ended.board,
-            {
-                "operation": ended.uuid,
-                "request": ended.request,
-                "action": ended.action,
-                "state": ended.state,
-                "code": code,
-            },
-        )
-        hook = self._parts.on_finished.get(ended.action)
-        if hook is not None:
-            hook(self._parts, connection, ended)
 
     def _send(
         self,
@@ -382,13 +283,13 @@ class RequestCommands:
         try:
             if seconds <= 0:
                 state, told = overdue_end(part)
-                self._end(context, replace(part, state=state, cause=told, finished_at=now))
+                self.end(context, replace(part, state=state, cause=told, finished_at=now))
                 return
             moved = self._parts.database.write(
                 lambda connection: store.move(connection, part.uuid, DISPATCHED, now)
             )
             if moved:
-                self._end(context, self._send(context, agent, part))
+                self.end(context, self._send(context, agent, part))
         except errors.Error as error:
             # stays open; the expiry or the next start takes it up again
             LOG.warning("operation %s waits: %s", part.uuid, error.message)
@@ -397,3 +298,10 @@ class RequestCommands:
         if ended.state != SUCCEEDED:
             raise failure_of(ended)
         return ended
+
+
+def _log_mistake(operation: str, sent: Future[None]) -> None:
+    """Log what ended a sending unawares; the expiry ends the operation."""
+    mistake = None if sent.cancelled() else sent.exception()
+    if mistake is not None:
+        LOG.error("operation %s was not sent", operation, exc_info=mistake)

@@ -130,6 +130,7 @@ _BY_CODE: dict[str, type[Error]] = {
     RouterUnavailable.code: RouterUnavailable,
     Busy.code: Busy,
     TooLarge.code: TooLarge,
+    "busy": Busy,
     protocol_errors.Busy.uri: Busy,
     protocol_errors.TooLarge.uri: TooLarge,
 }

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from iotronic_mec.db import keyset
 from iotronic_mec.db.prepared import Prepared
@@ -220,6 +220,23 @@ def list_results(connection: Connection, request_uuid: str) -> list[Operation]:
         .order_by(operation.c.id)
     )
     return [_operation(row) for row in rows]
+
+
+def prune(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete requests made before a moment that have ended; return how many.
+
+    Their operations go with them.
+    """
+    old = (
+        select(request.c.id)
+        .where(request.c.created_at < before, request.c.state.not_in(OPEN))
+        .order_by(request.c.created_at, request.c.id)
+        .limit(limit)
+    )
+    keys = [row.id for row in connection.execute(old)]
+    if keys:
+        connection.execute(delete(request).where(request.c.id.in_(keys)))
+    return len(keys)
 
 
 def list_page(

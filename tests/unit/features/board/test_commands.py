@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from iotronic_mec import errors
-from iotronic_mec.context import Context
+from iotronic_mec.context import Context, system_context
 from iotronic_mec.features.board import store
 from iotronic_mec.features.board.commands import BoardCommands
 from iotronic_mec.features.board.model import Board, BoardExists, BoardNotFound, InvalidAction
@@ -169,6 +169,9 @@ def test_delete(core: Core, commands: BoardCommands) -> None:
     assert ended is not None
     assert ended.cause is not None
     assert (ended.state, ended.cause["code"]) == ("lost", "board_deleted")
+    assert ("board.DevicePing", "lost", "board_deleted") in core.audited()
+    assert [entry["body"]["state"] for entry in core.events("operation.finished")] == ["lost"]
+    assert [ended.uuid for ended in core.hooked] == [part.uuid]
     assert code_row(core, uuid) is None
     assert ("remove", {"board": uuid, "reason": "deleted"}) in core.boards.told
     with pytest.raises(BoardNotFound):
@@ -286,3 +289,15 @@ def test_reports_are_the_clouds(commands: BoardCommands, method: str) -> None:
 
     with pytest.raises(errors.Forbidden):
         getattr(commands, method)(admin, **REPORTS[method])
+
+
+def test_repetition_when_the_board_is_offline(core: Core, commands: BoardCommands) -> None:
+    """The same Idempotency-Key gives the first outcome, whatever the board is now."""
+    uuid = core.make_board("kitchen")
+    first = commands.action(member(key="k"), board=uuid, action="DevicePing")
+    gone = {"board": uuid, "online": False, "session": 7}
+    commands.presence(system_context(), agent="a", changes=[gone])
+
+    again = commands.action(member(key="k"), board=uuid, action="DevicePing")
+
+    assert again == first

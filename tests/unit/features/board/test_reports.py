@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from iotronic_mec import errors
 from iotronic_mec.context import system_context
 from iotronic_mec.features.board import reports, store
 from iotronic_mec.features.board.commands import BoardCommands
 from iotronic_mec.features.board.model import BoardNotFound
+from iotronic_mec.features.request import reports as request_reports
 from iotronic_mec.ids import new_uuid
 from lightning_agent.protocol.messages import (
     Join,
@@ -23,7 +26,7 @@ from lightning_agent.protocol.messages import (
     OperationRecord,
     Results,
 )
-from tests.fakes.parts import AGENT, OTHER_PROJECT, PROJECT, Core, member
+from tests.fakes.parts import AGENT, OTHER_PROJECT, PROJECT, Core, audit_row, member
 
 SYSTEM = system_context(1e6)
 
@@ -218,6 +221,57 @@ def test_journal_names_another_project(core: Core, commands: BoardCommands) -> N
 
     assert taken["known"] == [entry.call.operation]
     assert core.operations() == []
+
+
+def results(commands: BoardCommands, board: str, *records: OperationRecord) -> list[str]:
+    """Have a board tell results; return those it may forget."""
+    told = commands.results(SYSTEM, board=board, results=Results(records=list(records)).to_wire())
+    return list(told["known"])
+
+
+def test_journal_names_its_source(core: Core, commands: BoardCommands) -> None:
+    """Who ordered an unknown operation is the board's word, and the audit says so."""
+    uuid, entry = core.make_board(), record()
+
+    results(commands, uuid, entry)
+
+    with core.database.read() as connection:
+        rows = connection.execute(
+            select(audit_row.c.details).where(audit_row.c.action == "board.PluginCall")
+        ).all()
+    (part,) = core.operations()
+    assert part.user == "u"
+    assert [row.details["source"] for row in rows] == ["board"]
+    assert [row.details["said_user"] for row in rows] == ["u"]
+
+
+def test_journal_of_an_unknown_action(core: Core, commands: BoardCommands) -> None:
+    """An action the cloud does not have is not recorded; the board may forget it."""
+    uuid, entry = core.make_board(), record()
+    entry = replace(entry, call=replace(entry.call, action="board.delete"))
+
+    known = results(commands, uuid, entry)
+
+    assert known == [entry.call.operation]
+    assert core.operations() == []
+
+
+def test_journal_is_bounded(
+    core: Core, commands: BoardCommands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A board tells only so many unknown operations a minute; others are not hindered."""
+    monkeypatch.setattr(request_reports, "MAX_UNKNOWN_PER_MINUTE", 3)
+    tales, honest = core.make_board("tales"), core.make_board("honest")
+    entries = [record() for _ in range(5)]
+
+    first = results(commands, tales, *entries)
+    other = results(commands, honest, record())
+    core.clock.advance(60)
+    later = results(commands, tales, *entries)
+
+    assert first == [entry.call.operation for entry in entries[:3]]
+    assert len(other) == 1
+    assert later == [entry.call.operation for entry in entries]
 
 
 # -- the rest ------------------------------------------------------------------------

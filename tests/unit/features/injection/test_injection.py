@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,11 +16,15 @@ from iotronic_mec.features.blob.table import blob_use
 from iotronic_mec.features.injection import store
 from iotronic_mec.features.injection.commands import InjectionCommands
 from iotronic_mec.features.injection.model import (
+    AlreadyRunning,
+    BadParameters,
     Injection,
     InjectionNotFound,
     InvalidPluginAction,
     NotCallable,
+    NotRunning,
     OnlyCallable,
+    WrongKind,
 )
 from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin, PluginInUse, PluginNotFound
@@ -32,7 +38,7 @@ from lightning_agent.protocol.messages import (
     Report,
 )
 from tests.fakes.boards import end_as, fail_with, lose_answer, succeed
-from tests.fakes.parts import OTHER_PROJECT, Core, member
+from tests.fakes.parts import AGENT, OTHER_PROJECT, Core, member
 
 SYSTEM = system_context(1e6)
 
@@ -132,7 +138,7 @@ def test_token_is_not_stored(
     (part,) = core.operations()
     token = core.boards.calls[0][2].parameters["desired"]["token"]
     assert token
-    assert part.parameters == {"plugin": plugin.uuid}
+    assert part.parameters == {"plugin": plugin.uuid, "digest": plugin.digest}
 
 
 def test_inject_again(core: Core, commands: InjectionCommands, board: str, plugin: Plugin) -> None:
@@ -386,7 +392,14 @@ def test_stop_with_a_lost_answer(
 
 
 @pytest.mark.parametrize(
-    ("code", "running"), [("sandbox_refused", False), ("already_running", True)]
+    ("code", "running", "kind"),
+    [
+        ("sandbox_refused", False, OperationRejected),
+        ("busy", False, errors.Busy),
+        ("wrong_kind", False, WrongKind),
+        ("bad_parameters", False, BadParameters),
+        ("already_running", True, AlreadyRunning),
+    ],
 )
 def test_refused_start(
     core: Core,
@@ -395,13 +408,17 @@ def test_refused_start(
     plugin: Plugin,
     code: str,
     running: bool,
+    kind: type[errors.Error],
 ) -> None:
     """A start the board refuses is not wanted any more, unless it runs already."""
     inject(commands, board, plugin)
     core.boards.answer = end_as("rejected", code)
 
-    with pytest.raises(OperationRejected):
+    with pytest.raises(kind) as told:
         act(commands, board, plugin, "PluginStart")
+
+    assert type(told.value) is kind
+    assert told.value.details["cause"]["code"] == code
 
     assert row(core, board, plugin).running is running
 
@@ -465,4 +482,164 @@ def test_deleted_board(
     core.commands["board"].delete(member(), board=board)
 
     assert find(core, board, plugin) is None
+    assert uses(core) == 0
     core.database.write(lambda c: store.refuse_injected(c, plugin.uuid))
+
+
+def test_stop_of_what_does_not_run(
+    core: Core, commands: InjectionCommands, board: str, plugin: Plugin
+) -> None:
+    """It is a conflict, not a fault of the cloud."""
+    inject(commands, board, plugin)
+    core.boards.answer = end_as("rejected", "not_running")
+
+    with pytest.raises(NotRunning) as told:
+        act(commands, board, plugin, "PluginStop")
+
+    assert (told.value.http_status, told.value.code) == (409, "iot.injection.not_running")
+
+
+# -- bundles that overtake one another -------------------------------------------------
+
+
+def renew(core: Core, plugin: Plugin, digest: str) -> Plugin:
+    """Give the plugin another bundle."""
+    now = core.clock.now()
+    core.database.write(lambda c: plugin_store.update_plugin(c, plugin, {"digest": digest}, now))
+    return replace(plugin, digest=digest)
+
+
+@pytest.mark.parametrize("end", ["succeeded", "failed"])
+def test_late_end_of_an_older_bundle(
+    core: Core, commands: InjectionCommands, board: str, plugin: Plugin, end: str
+) -> None:
+    """What a board tells late of one bundle says nothing about a newer one."""
+    core.boards.answer = fail_with(errors.BoardLost())
+    with pytest.raises(errors.BoardLost):
+        inject(commands, board, plugin)
+    (older,) = core.operations()
+    newer = renew(core, plugin, "e" * 64)
+    with pytest.raises(errors.BoardLost):
+        inject(commands, board, newer)
+
+    core.commands["request"].end(SYSTEM, replace(older, state=end, cause={"code": "no_space"}))
+
+    found = row(core, board, newer)
+    assert (found.digest, found.status, found.actual) == ("e" * 64, "pending", None)
+
+
+# -- cancelling ------------------------------------------------------------------------
+
+
+def queue(core: Core, ask: Callable[[], dict[str, Any]], monkeypatch: Any) -> str:
+    """Have an order accepted that nobody sends; return its request."""
+    monkeypatch.setattr(core.commands["request"], "send_queued", lambda *_: None)
+    return str(ask()["request"])
+
+
+def test_cancelled_injection(
+    core: Core,
+    commands: InjectionCommands,
+    board: str,
+    plugin: Plugin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A first injection that is cancelled leaves nothing, not even the bundle's use."""
+    request = queue(
+        core,
+        lambda: commands.inject(member(), board=board, plugin=plugin.uuid, wait=False),
+        monkeypatch,
+    )
+
+    core.commands["request"].cancel(member(), request)
+
+    assert (find(core, board, plugin), uses(core)) == (None, 0)
+    assert join(core, board) == []
+
+
+def test_cancelled_update(
+    core: Core,
+    commands: InjectionCommands,
+    board: str,
+    plugin: Plugin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a cancelled update the bundle the board holds is the one wanted."""
+    inject(commands, board, plugin)
+    newer = renew(core, plugin, "e" * 64)
+    request = queue(
+        core,
+        lambda: commands.inject(member(), board=board, plugin=newer.uuid, wait=False),
+        monkeypatch,
+    )
+
+    core.commands["request"].cancel(member(), request)
+
+    found = row(core, board, plugin)
+    assert (found.digest, found.size, found.converged) == (plugin.digest, plugin.size, True)
+    assert uses(core) == 1
+
+
+def test_cancelled_beside_another(
+    core: Core,
+    commands: InjectionCommands,
+    board: str,
+    plugin: Plugin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While another order wants the same bundle there, it stays wanted."""
+
+    def ask() -> dict[str, Any]:
+        return commands.inject(member(), board=board, plugin=plugin.uuid, wait=False)
+
+    request = queue(core, ask, monkeypatch)
+    queue(core, ask, monkeypatch)
+
+    core.commands["request"].cancel(member(), request)
+
+    assert row(core, board, plugin).status == "pending"
+
+
+@pytest.mark.parametrize(("action", "runs"), [("PluginStart", False), ("PluginStop", True)])
+def test_cancelled_start_and_stop(
+    core: Core,
+    commands: InjectionCommands,
+    board: str,
+    plugin: Plugin,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    runs: bool,
+) -> None:
+    """After a cancelled order the plugin goes on as the board last said."""
+    inject(commands, board, plugin)
+    report(core, board, held(plugin, pid=42 if runs else None))
+    request = queue(
+        core,
+        lambda: commands.action(
+            member(), board=board, plugin=plugin.uuid, action=action, wait=False
+        ),
+        monkeypatch,
+    )
+
+    core.commands["request"].cancel(member(), request)
+
+    assert row(core, board, plugin).running is runs
+
+
+# -- repetitions -----------------------------------------------------------------------
+
+
+def test_repetitions_when_the_board_is_offline(
+    core: Core, commands: InjectionCommands, board: str, plugin: Plugin
+) -> None:
+    """The same Idempotency-Key gives the first outcome, whatever is wanted there now."""
+    injected = commands.inject(member(key="i"), board=board, plugin=plugin.uuid)
+    removed = commands.remove(member(key="r"), board=board, plugin=plugin.uuid)
+    gone = {"board": board, "online": False, "session": 7}
+    core.commands["board"].presence(SYSTEM, agent=AGENT, changes=[gone])
+
+    again = commands.inject(member(key="i"), board=board, plugin=plugin.uuid)
+    away = commands.remove(member(key="r"), board=board, plugin=plugin.uuid)
+
+    assert (again, away) == (injected, removed)
+    assert find(core, board, plugin) is None

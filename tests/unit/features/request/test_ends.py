@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from iotronic_mec import errors
 from iotronic_mec.context import system_context
-from iotronic_mec.features.request import store
-from iotronic_mec.features.request.commands import GRACE, RequestCommands
+from iotronic_mec.features.request import reports, store
+from iotronic_mec.features.request.commands import RequestCommands
 from iotronic_mec.features.request.model import Operation, Order, RequestNotFound, request_of
+from iotronic_mec.features.request.reports import GRACE
 from iotronic_mec.ids import new_uuid
 from iotronic_mec.operation import DISPATCHED, MACHINE, OPEN, QUEUED, TERMINAL
 from lightning_agent.protocol.messages import OperationAnswer, OperationCall
@@ -116,7 +119,7 @@ def unknown_call(project: str = PROJECT) -> OperationCall:
     return OperationCall(
         operation=new_uuid(),
         request=new_uuid(),
-        action="PluginCall" * 10,
+        action="PluginCall",
         project=project,
         user="u" * 100,
         remaining_s=1.0,
@@ -133,7 +136,7 @@ def test_journal_of_an_unknown_one(core: Core, requests: RequestCommands) -> Non
 
     (only,) = core.operations()
     assert (only.state, only.message, only.board) == ("succeeded", [1, 2], BOARD)
-    assert (len(only.action), len(only.user)) == (40, 64)
+    assert (only.action, len(only.user)) == ("PluginCall", 64)
     assert len(core.events()) == 1
 
 
@@ -351,6 +354,18 @@ def test_cancel(core: Core, requests: RequestCommands) -> None:
     assert core.boards.calls == []
 
 
+def test_cancel_is_an_end_like_any_other(core: Core, requests: RequestCommands) -> None:
+    """A cancelled operation has its event, its audit row and its hook."""
+    part = stored(core, QUEUED)
+
+    requests.cancel(member(), part.request)
+
+    assert [entry["body"]["state"] for entry in core.events("operation.finished")] == ["cancelled"]
+    assert (f"board.{part.action}", "cancelled", "cancelled") in core.audited()
+    assert core.audited("request.cancel") == [("request.cancel", "success", "")]
+    assert [ended.uuid for ended in core.hooked] == [part.uuid]
+
+
 @pytest.mark.parametrize("state", sorted({*MACHINE.meaning} - {QUEUED}))
 def test_cancel_too_late(core: Core, requests: RequestCommands, state: str) -> None:
     """A request that was sent or has ended cannot be cancelled."""
@@ -381,3 +396,50 @@ def test_queued_are_found_by_index(core: Core) -> None:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()
 
     assert not [step for step in plan if step[3].startswith("SCAN")]
+
+
+# -- retention -----------------------------------------------------------------------
+
+
+def test_old_requests_are_pruned(core: Core, requests: RequestCommands) -> None:
+    """After the retention what has ended goes, with its operations; the open stay."""
+    ended, waiting = stored(core, "succeeded"), stored(core, QUEUED)
+    core.clock.advance(core.parts.settings.request_retention_s + 1)
+    recent = stored(core, "failed")
+
+    gone = requests.prune()
+
+    assert gone == 1
+    assert {part.uuid for part in core.operations()} == {waiting.uuid, recent.uuid}
+    assert core.operation(ended.uuid) is None
+
+
+def test_pruning_takes_batches(
+    core: Core, requests: RequestCommands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No transaction deletes more than a batch; all that is old goes."""
+    made = [stored(core, "succeeded") for _ in range(5)]
+    core.clock.advance(core.parts.settings.request_retention_s + 1)
+    asked: list[int] = []
+    prune = store.prune
+
+    def noted(connection: Connection, before: datetime, limit: int) -> int:
+        asked.append(limit)
+        return prune(connection, before, 2)
+
+    monkeypatch.setattr(reports, "PRUNE_BATCH", 2)
+    monkeypatch.setattr(store, "prune", noted)
+
+    assert requests.prune() == len(made)
+    assert asked == [2, 2, 2]
+
+
+def test_retention_of_nothing(core: Core, requests: RequestCommands) -> None:
+    """With 0 seconds nothing is ever deleted."""
+    stored(core, "succeeded")
+    requests._parts = replace(
+        core.parts, settings=replace(core.parts.settings, request_retention_s=0.0)
+    )
+    core.clock.advance(1e9)
+
+    assert requests.prune() == 0

@@ -36,7 +36,8 @@ BUSY_BOARD = errors.RemoteError({"code": "iotronic.error.busy", "message": "all 
 # what the board or the way to it does → state, error of the caller, code of the cause
 ENDS: list[tuple[Answering, str, type[errors.Error], str]] = [
     (end_as("failed"), "failed", OperationFailed, "plugin_failed"),
-    (end_as("rejected", "busy"), "rejected", OperationRejected, "busy"),
+    (end_as("rejected", "busy"), "rejected", errors.Busy, "busy"),
+    (end_as("rejected", "sandbox_refused"), "rejected", OperationRejected, "sandbox_refused"),
     (end_as("timed_out", "plugin_timeout"), "timed_out", OperationTimedOut, "plugin_timeout"),
     (end_as("cancelled", "stopped"), "cancelled", errors.BoardLost, "stopped"),
     (fail_with(errors.BoardTimeout()), "timed_out", OperationTimedOut, "iot.board.timeout"),
