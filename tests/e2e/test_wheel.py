@@ -92,3 +92,32 @@ def test_an_installed_wheel_upgrades_an_empty_database(installed: Path, tmp_path
 def test_the_installed_programs_start(installed: Path, tmp_path: Path, program: str) -> None:
     """Each console script prints its help."""
     assert program in run(installed / program, "--help", cwd=tmp_path)
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(2 * INSTALL_S)
+@pytest.mark.parametrize(
+    ("extra", "commands"),
+    [
+        ("", ["iotronic-mec --version", "lightning-agent --help"]),
+        ("agent", ["lightning-agent run --help", "lightning-agent enrol --help"]),
+        ("agent,camera,inference", ["lightning-agent doctor --help"]),
+        ("cli", ["iot board list --help"]),
+        ("server", ["iotronic-mec db --help", "iotronic-mec config --help"]),
+        ("server,router", ["iotronic-mec standalone --help"]),
+    ],
+)
+def test_an_extra_alone_is_enough(
+    repository: Path, wheel: Path, tmp_path: Path, extra: str, commands: list[str]
+) -> None:
+    """What an extra is for works with nothing else installed."""
+    place = tmp_path / "environment"
+    run(sys.executable, "-m", "virtualenv", "--quiet", place, cwd=tmp_path)
+    install = ["-m", "pip", "install", "--quiet", "--no-compile"]
+    constraints = ["-c", repository / "constraints.txt"]
+    wanted = f"{wheel}[{extra}]" if extra else wheel
+    run(place / "bin/python", *install, *constraints, wanted, cwd=tmp_path)
+
+    for command in commands:
+        program, *arguments = command.split()
+        assert run(place / "bin" / program, *arguments, cwd=tmp_path)
