@@ -1,4 +1,10 @@
-"""What the first start makes: an administrator, and the files to log in with."""
+"""What the first start makes: an administrator, and the files to log in with.
+
+The files are written inside the transaction that makes the administrator, just
+before its commit. A crash in between leaves files whose password nobody has;
+the next start finds no user, makes one and writes them anew. The other way
+round there would be an administrator whose password nobody ever saw.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +26,13 @@ def ensure_administrator(identity: Any, settings: Settings, context: Context) ->
 
     Writes ``clouds.yaml`` and ``openrc``, mode 0600, into the state directory.
     """
-    made = identity.first_start(context)
-    if made is None:
-        return False
-    folder = settings.state_dir
-    write_private(folder / "clouds.yaml", clouds_yaml(settings, made))
-    write_private(folder / "openrc", openrc(settings, made))
-    return True
+
+    def keep(made: dict[str, Any]) -> None:
+        folder = settings.state_dir
+        write_private(folder / "clouds.yaml", clouds_yaml(settings, made))
+        write_private(folder / "openrc", openrc(settings, made))
+
+    return identity.first_start(context, keep=keep) is not None
 
 
 def clouds_yaml(settings: Settings, made: dict[str, Any]) -> str:
@@ -55,7 +61,7 @@ def openrc(settings: Settings, made: dict[str, Any]) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file whole, readable by its owner only."""
+    """Write a file whole and durably, readable by its owner only."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -63,3 +69,8 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+    held = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(held)
+    finally:
+        os.close(held)

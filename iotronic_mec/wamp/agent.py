@@ -60,6 +60,9 @@ CODE_LIMIT_S = 5.0
 PAGE = 2000
 """Boards in one page of the directory."""
 
+ONLINE_PAGE = 10_000
+"""Most boards in one page of who is online: 50 bytes each, and a frame holds 1 MiB."""
+
 ENROL_LINGER_S = 0.2
 """Seconds an enrolment session lives on, so that its answer arrives."""
 
@@ -254,7 +257,10 @@ class WampAgent:
     # -- calls of the core ------------------------------------------------------------
 
     async def _put(self, arguments: dict[str, Any], _: float) -> None:
-        entry = Entry.from_row({**arguments, "uuid": arguments["board"]})
+        await self._take(Entry.from_row({**arguments, "uuid": arguments["board"]}))
+
+    async def _take(self, entry: Entry) -> None:
+        """Put a board into the directory; with a new key its old session ends."""
         before = self.directory.put(entry)
         if before and before.public_key and before.public_key != entry.public_key:
             await self._kill_board(entry.board, CLOSE_RESTART, "the board's key has changed")
@@ -265,8 +271,10 @@ class WampAgent:
         reason = str(arguments.get("reason") or "the board was deleted")
         await self._kill_board(board, CLOSE_DELETED, reason)
 
-    async def _tell_online(self, _: dict[str, Any], __: float) -> dict[str, Any]:
-        return {"boards": dict(self.presence.online)}
+    async def _tell_online(self, arguments: dict[str, Any], _: float) -> dict[str, Any]:
+        limit = max(1, min(int(arguments.get("limit") or ONLINE_PAGE), ONLINE_PAGE))
+        boards = self.presence.page_online(str(arguments.get("after") or ""), limit)
+        return {"boards": boards, "next": max(boards) if len(boards) == limit else None}
 
     # -- sessions that have to end ----------------------------------------------------
 
@@ -296,12 +304,15 @@ class WampAgent:
         return known.peer if known else ""
 
     def _enrolled(self, session: int, public_key: str, answer: messages.Enrolled) -> None:
-        self.directory.put(
-            Entry(
-                board=answer.board,
-                public_key=public_key,
-                project=answer.project,
-                name=answer.name,
+        # the old key is worth nothing from here on, nor is a session it opened
+        self._run(
+            self._take(
+                Entry(
+                    board=answer.board,
+                    public_key=public_key,
+                    project=answer.project,
+                    name=answer.name,
+                )
             )
         )
         self._reactor.callLater(

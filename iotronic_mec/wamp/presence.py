@@ -8,6 +8,7 @@ in; events that came meanwhile outrank what was read.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,11 @@ class Presence:
     def online(self) -> Mapping[str, int]:
         """Board uuid to the session that serves it."""
         return self._online
+
+    def page_online(self, after: str, limit: int) -> dict[str, int]:
+        """Return up to ``limit`` boards online behind a uuid, in the order of uuids."""
+        further = (board for board in self._online if board > after)
+        return {board: self._online[board] for board in heapq.nsmallest(limit, further)}
 
     def find_session(self, session: int) -> Session | None:
         """Return what is known of a session."""

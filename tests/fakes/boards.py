@@ -47,11 +47,12 @@ class FakeBoards:
     """What :class:`iotronic_mec.rpc.boards.Boards` is to commands.
 
     :param answer: what boards do with an order
-    :param online: what the wamp agent says it holds
+    :param online: what the wamp agent says it holds, ``page`` boards at a time
     """
 
     answer: Answering = field(default_factory=succeed)
     online: dict[str, int] = field(default_factory=dict)
+    page: int = 1000
     calls: list[tuple[str, str, OperationCall]] = field(default_factory=list)
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     journal: dict[str, OperationRecord] = field(default_factory=dict)
@@ -83,7 +84,12 @@ class FakeBoards:
     def directory(self, context: Context, agent: str, method: str, **arguments: Any) -> Any:
         """Note what a wamp agent is told; tell what it holds."""
         self.told.append((method, arguments))
-        return {"boards": dict(self.online)} if method == "online" else None
+        if method != "online":
+            return None
+        further = sorted(board for board in self.online if board > arguments["after"])
+        page = further[: self.page]
+        following = page[-1] if len(page) == self.page else None
+        return {"boards": {board: self.online[board] for board in page}, "next": following}
 
     def tell_all(self, context: Context, method: str, **arguments: Any) -> None:
         """Note what all wamp agents are told."""

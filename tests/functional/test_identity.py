@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from iotronic_mec.context import system_context
 from tests.fakes.site import PASSWORD, Site, fault
 
 
@@ -21,6 +23,23 @@ def test_first_start_gives_working_credentials(site: Site) -> None:
 def test_first_start_happens_once(site: Site) -> None:
     """With a user in the database a start makes nobody."""
     assert site.call("token", "first_start") is None
+
+
+def test_files_that_cannot_be_written(site: Site) -> None:
+    """Without its files there is no administrator either: the next start tries again."""
+    site.parts.database.write(lambda c: c.exec_driver_sql("DELETE FROM token").close())
+    site.parts.database.write(lambda c: c.exec_driver_sql("DELETE FROM identity_user").close())
+
+    def refuse(_made: dict[str, Any]) -> None:
+        raise PermissionError("planted")
+
+    with pytest.raises(PermissionError):
+        site.conductor.call(
+            system_context(), "token", "first_start", project_name="second", keep=refuse
+        )
+
+    again = site.call("token", "first_start", project_name="second")
+    assert again["user"] == "admin"
 
 
 def test_no_credentials(site: Site) -> None:

@@ -75,9 +75,10 @@ class BoardReports:
         """
         _only_cloud(context)
         LOG.info("wamp agent %s is up; boards join at %s", agent, url)
-        online = self._parts.boards.directory(context, agent, "online")["boards"]
+        # read first: one that comes online while the pages are read is not gone
         with self._parts.database.read() as connection:
             said = store.online_of_agent(connection, agent)
+        online = self._online(context, agent)
         gone = [uuid for uuid in said if uuid not in online]
         # the session read: a board that has joined anew since then stays online
         changes = [{"board": uuid, "online": False, "session": said[uuid]} for uuid in gone]
@@ -297,6 +298,16 @@ class BoardReports:
                 )
 
         self._parts.database.write(change)
+
+    def _online(self, context: Context, agent: str) -> dict[str, int]:
+        """Ask a wamp agent page by page which boards it holds, with their sessions."""
+        boards: dict[str, int] = {}
+        after: str | None = ""
+        while after is not None:
+            page = self._parts.boards.directory(context, agent, "online", after=after)
+            boards |= page["boards"]
+            after = page.get("next")
+        return boards
 
     def _count_unknown(self) -> None:
         second = int(self._parts.clock.monotonic())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -58,10 +58,18 @@ class TokenCommands:
 
     @expose
     def first_start(
-        self, context: Context, *, project_name: str = "default"
+        self,
+        context: Context,
+        *,
+        project_name: str = "default",
+        keep: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any] | None:
         """Make a project and its administrator when there is no user at all.
 
+        :param keep: writes down what is returned, called just before the commit:
+            after a crash there is either nobody, and the next start begins
+            anew, or an administrator whose password was kept; within the
+            process only
         :returns: ``{"user", "password", "token"}``, ``None`` when there was a user
         """
         password, secret = new_password(), new_token()
@@ -79,6 +87,7 @@ class TokenCommands:
             created_at=now,
         )
         token = _token_of(context, user, project.uuid, "first start", None, None, now)
+        made = {"user": ADMIN, "password": password, "token": secret}
 
         def change(connection: Connection) -> bool:
             if identity_store.count_users(connection):
@@ -89,11 +98,11 @@ class TokenCommands:
             self._note(connection, context, "project.create", project.uuid, {"name": project_name})
             self._note(connection, context, "user.create", user.uuid, {"name": ADMIN})
             self._note(connection, context, "token.create", token.uuid, {"name": token.name})
+            if keep is not None:
+                keep(made)
             return True
 
-        if not self._parts.database.write(change):
-            return None
-        return {"user": ADMIN, "password": password, "token": secret}
+        return made if self._parts.database.write(change) else None
 
     @expose
     def create(

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from iotronic_mec import frames
 from iotronic_mec.clock import ManualClock
+from iotronic_mec.ids import new_uuid
+from iotronic_mec.wamp.agent import ONLINE_PAGE
 from iotronic_mec.wamp.presence import Change, Presence
 
 A = "0d07340a-7862-4681-adc6-d4acaf9a0554"
@@ -157,3 +160,21 @@ def test_a_second_look_changes_nothing(bench: Bench) -> None:
 
     assert bench.changes == before
     assert bench.killed == []
+
+
+def test_online_in_pages() -> None:
+    """A page is in the order of uuids and begins behind the last one."""
+    presence = Presence(ManualClock(), lambda _: None, lambda _: None)
+    presence._online.update({"c": 3, "a": 1, "b": 2})
+
+    assert presence.page_online("", 2) == {"a": 1, "b": 2}
+    assert presence.page_online("b", 2) == {"c": 3}
+
+
+def test_a_page_of_online_boards_fits_a_frame() -> None:
+    """The largest page of the largest numbers is well below a frame."""
+    boards = {new_uuid(): 2**53 for _ in range(ONLINE_PAGE)}
+
+    packed = frames.pack({"t": "answer", "id": 2**53, "r": {"boards": boards, "next": "x" * 36}})
+
+    assert len(packed) < frames.MAX_FRAME_BYTES * 0.6

@@ -147,6 +147,19 @@ def test_agent_up_while_a_board_joins(
     assert presence(core, uuid) == ("online", "2")
 
 
+def test_agent_up_in_pages(core: Core, commands: BoardCommands) -> None:
+    """Who is online is asked for page by page, so that any number fits."""
+    boards = {core.make_board(f"b{at}", session=0): at for at in range(1, 6)}
+    core.boards.online, core.boards.page = boards, 2
+
+    commands.wamp_agent_up(SYSTEM, agent=AGENT, url="ws://x")
+
+    assert {uuid: presence(core, uuid) for uuid in boards} == {
+        uuid: ("online", str(session)) for uuid, session in boards.items()
+    }
+    assert [method for method, _ in core.boards.told].count("online") == 3
+
+
 def test_agent_up_with_many(
     core: Core, commands: BoardCommands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
