@@ -44,6 +44,12 @@ COMMANDS: dict[str, Command] = {
 """Name → subcommand. A module named here has ``main(arguments) -> exit code``."""
 
 
+UNUSED_SERIALIZERS = ("autobahn.flatbuffers", "bjdata")
+"""Modules that Autobahn is told it has not. It loads every serializer it finds
+installed; UBJSON's, which comes with the router, and FlatBuffers', which comes
+with Autobahn, pull in numpy: 18 MB on a board that has numpy for its plugins."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the subcommand that the arguments name.
 
@@ -51,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :returns: the exit code; 2 means that the command line is wrong
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        # only where the process is ours alone: it says so to all who import after it
+        for name in UNUSED_SERIALIZERS:
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     if not words or words[0] not in COMMANDS:
         return _explain(words)
     module = importlib.import_module(COMMANDS[words[0]].module)

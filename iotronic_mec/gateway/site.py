@@ -307,8 +307,9 @@ class _Channel(http.HTTPChannel):
             f"Openstack-Request-Id: {request_id}",
             "Connection: close",
         ]
-        self.transport.write("\r\n".join([*head, "", ""]).encode() + body)
-        self.transport.loseConnection()
+        transport: Any = self.transport
+        transport.write("\r\n".join([*head, "", ""]).encode() + body)
+        transport.loseConnection()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self.factory.connections -= 1

@@ -165,7 +165,11 @@ def test_agent_does_not_load_numpy() -> None:
     """The agent's process stays small where router and inference are installed as well."""
     script = (
         "import sys\n"
-        "import lightning_agent.session.process\n"
+        "import contextlib\n"
+        "from lightning_agent import cmd\n"
+        "sys.argv = ['lightning-agent', 'run', '--help']\n"
+        "with contextlib.suppress(SystemExit):\n"
+        "    cmd.main()\n"
         "sys.exit(', '.join({'numpy', 'bjdata.decoder'} & set(sys.modules)) or 0)\n"
     )
 
