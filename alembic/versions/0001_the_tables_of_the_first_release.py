@@ -10,17 +10,21 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+LONG_TEXT = sa.Text().with_variant(sa.Text(16_777_215), "mysql", "mariadb")
+
+
+def exact(length: int) -> sa.String:
+    """Return the type of texts that compare letter by letter on every engine."""
+    bytewise = sa.String(length, collation="utf8mb4_bin")
+    return sa.String(length).with_variant(bytewise, "mysql", "mariadb")
+
 
 def upgrade() -> None:
     """Go forward."""
     op.create_table(
         "audit",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("time", sa.BigInteger(), nullable=False),
         sa.Column("project", sa.String(length=64), nullable=False),
@@ -48,12 +52,7 @@ def upgrade() -> None:
 
     op.create_table(
         "blob",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("project", sa.String(length=36), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
@@ -69,12 +68,7 @@ def upgrade() -> None:
 
     op.create_table(
         "blob_reservation",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
         sa.Column("project", sa.String(length=36), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
@@ -91,16 +85,11 @@ def upgrade() -> None:
 
     op.create_table(
         "board",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
         sa.Column("project", sa.String(length=36), nullable=False),
         sa.Column("owner", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name", exact(255), nullable=False),
         sa.Column("type", sa.String(length=255), nullable=True),
         sa.Column("status", sa.String(length=15), nullable=False),
         sa.Column("status_at", sa.BigInteger(), nullable=True),
@@ -111,10 +100,10 @@ def upgrade() -> None:
         sa.Column("lr_version", sa.String(length=20), nullable=True),
         sa.Column("level", sa.String(length=20), nullable=True),
         sa.Column("public_key", sa.String(length=64), nullable=True),
-        sa.Column("connectivity", sa.Text(), nullable=False),
-        sa.Column("capabilities", sa.Text(), nullable=False),
-        sa.Column("extra", sa.Text(), nullable=False),
-        sa.Column("config", sa.Text(), nullable=False),
+        sa.Column("connectivity", LONG_TEXT, nullable=False),
+        sa.Column("capabilities", LONG_TEXT, nullable=False),
+        sa.Column("extra", LONG_TEXT, nullable=False),
+        sa.Column("config", LONG_TEXT, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_board")),
@@ -137,12 +126,7 @@ def upgrade() -> None:
 
     op.create_table(
         "enrolment_code",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("board", sa.String(length=36), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("public_key", sa.String(length=64), nullable=True),
@@ -158,12 +142,7 @@ def upgrade() -> None:
 
     op.create_table(
         "event",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("project", sa.String(length=36), nullable=False),
         sa.Column("topic", sa.String(length=64), nullable=False),
         sa.Column("subject", sa.String(length=64), nullable=False),
@@ -179,19 +158,12 @@ def upgrade() -> None:
     op.create_table(
         "event_position",
         sa.Column("consumer", sa.String(length=64), nullable=False),
-        sa.Column(
-            "sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("sequence", KEY, nullable=False),
         sa.PrimaryKeyConstraint("consumer", name=op.f("pk_event_position")),
     )
     op.create_table(
         "idempotency",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("mark", sa.String(length=64), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("salt", sa.String(length=36), nullable=False),
@@ -206,20 +178,15 @@ def upgrade() -> None:
 
     op.create_table(
         "plugin",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
         sa.Column("project", sa.String(length=36), nullable=False),
         sa.Column("owner", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name", exact(255), nullable=False),
         sa.Column("public", sa.Boolean(), nullable=False),
         sa.Column("callable", sa.Boolean(), nullable=False),
-        sa.Column("parameters", sa.Text(), nullable=False),
-        sa.Column("extra", sa.Text(), nullable=False),
+        sa.Column("parameters", LONG_TEXT, nullable=False),
+        sa.Column("extra", LONG_TEXT, nullable=False),
         sa.Column("format", sa.String(length=8), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
@@ -249,14 +216,9 @@ def upgrade() -> None:
 
     op.create_table(
         "project",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name", exact(255), nullable=False),
         sa.Column("description", sa.String(length=4096), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=True),
@@ -271,12 +233,7 @@ def upgrade() -> None:
 
     op.create_table(
         "request",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
         sa.Column("project", sa.String(length=36), nullable=False),
         sa.Column("user", sa.String(length=64), nullable=False),
@@ -287,7 +244,7 @@ def upgrade() -> None:
         sa.Column("pending", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("cause", sa.Text(), nullable=True),
+        sa.Column("cause", LONG_TEXT, nullable=True),
         sa.Column("deadline_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=True),
@@ -311,13 +268,8 @@ def upgrade() -> None:
 
     op.create_table(
         "blob_use",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
-        sa.Column("blob_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
+        sa.Column("blob_id", KEY, nullable=False),
         sa.Column("kind", sa.String(length=40), nullable=False),
         sa.Column("target", sa.String(length=80), nullable=False),
         sa.ForeignKeyConstraint(["blob_id"], ["blob.id"], name=op.f("fk_blob_use_blob_id_blob")),
@@ -333,17 +285,10 @@ def upgrade() -> None:
 
     op.create_table(
         "board_label",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
-        sa.Column(
-            "board_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column("key", sa.String(length=63), nullable=False),
-        sa.Column("value", sa.String(length=255), nullable=False),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
+        sa.Column("board_id", KEY, nullable=False),
+        sa.Column("key", exact(63), nullable=False),
+        sa.Column("value", exact(255), nullable=False),
         sa.ForeignKeyConstraint(
             ["board_id"],
             ["board.id"],
@@ -362,15 +307,8 @@ def upgrade() -> None:
 
     op.create_table(
         "board_location",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
-        sa.Column(
-            "board_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
+        sa.Column("board_id", KEY, nullable=False),
         sa.Column("longitude", sa.String(length=18), nullable=False),
         sa.Column("latitude", sa.String(length=18), nullable=False),
         sa.Column("altitude", sa.String(length=18), nullable=False),
@@ -390,19 +328,12 @@ def upgrade() -> None:
 
     op.create_table(
         "identity_user",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name", exact(255), nullable=False),
         sa.Column("password_hash", sa.String(length=255), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
-        sa.Column(
-            "project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
-        ),
+        sa.Column("project_id", KEY, nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -422,29 +353,20 @@ def upgrade() -> None:
 
     op.create_table(
         "injection",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
-        sa.Column(
-            "board_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column(
-            "plugin_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
+        sa.Column("board_id", KEY, nullable=False),
+        sa.Column("plugin_id", KEY, nullable=False),
         sa.Column("status", sa.String(length=15), nullable=False),
         sa.Column("onboot", sa.Boolean(), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("size", KEY, nullable=False),
         sa.Column("times", sa.Integer(), nullable=False),
         sa.Column("running", sa.Boolean(), nullable=False),
-        sa.Column("parameters", sa.Text(), nullable=False),
+        sa.Column("parameters", LONG_TEXT, nullable=False),
         sa.Column("actual", sa.String(length=64), nullable=True),
         sa.Column("pid", sa.Integer(), nullable=True),
         sa.Column("started_at", sa.String(length=40), nullable=True),
-        sa.Column("cause", sa.Text(), nullable=True),
+        sa.Column("cause", LONG_TEXT, nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -465,29 +387,16 @@ def upgrade() -> None:
 
     op.create_table(
         "operation",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
-        sa.Column(
-            "request_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("request_id", KEY, nullable=False),
         sa.Column("board", sa.String(length=36), nullable=False),
         sa.Column("procedure", sa.String(length=40), nullable=False),
-        sa.Column("parameters", sa.Text(), nullable=False),
+        sa.Column("parameters", LONG_TEXT, nullable=False),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column(
-            "message",
-            sa.Text()
-            .with_variant(sa.Text(length=16777215), "mariadb")
-            .with_variant(sa.Text(length=16777215), "mysql"),
-            nullable=True,
-        ),
-        sa.Column("cause", sa.Text(), nullable=True),
+        sa.Column("message", LONG_TEXT, nullable=True),
+        sa.Column("cause", LONG_TEXT, nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=True),
@@ -509,16 +418,9 @@ def upgrade() -> None:
 
     op.create_table(
         "identity_role",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
-        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column(
-            "project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
+        sa.Column("user_id", KEY, nullable=False),
+        sa.Column("project_id", KEY, nullable=False),
         sa.Column("role", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(
             ["project_id"], ["project.id"], name=op.f("fk_identity_role_project_id_project")
@@ -541,19 +443,12 @@ def upgrade() -> None:
 
     op.create_table(
         "token",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name", exact(255), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column(
-            "project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("user_id", KEY, nullable=False),
+        sa.Column("project_id", KEY, nullable=False),
         sa.Column("role", sa.String(length=64), nullable=True),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("last_used_at", sa.BigInteger(), nullable=True),
@@ -585,6 +480,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Go back."""
     """Go back."""
     with op.batch_alter_table("token", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_token_user_id_created_at_id"))

@@ -23,9 +23,9 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
-from iotronic_mec.errors import Busy, Conflict, Unavailable
+from iotronic_mec.errors import BadRequest, Busy, Conflict, Unavailable
 
 Result = TypeVar("Result")
 
@@ -34,6 +34,9 @@ MAX_WAITING = 256
 
 WRITE_TIMEOUT_S = 30.0
 """Longest wait for the writer, seconds."""
+
+UNFIT = "a value is longer, larger or of another kind than the database can keep"
+"""What a caller is told whose value the database does not take."""
 
 
 class _Job(Generic[Result]):
@@ -88,6 +91,7 @@ class Database:
         """Give this thread's reading connection; any thread.
 
         :raises Busy: the database does not answer at the moment
+        :raises BadRequest: a value asked for fits no column
         """
         connection: Connection | None = getattr(self._local, "connection", None)
         try:
@@ -97,6 +101,8 @@ class Database:
             yield connection
         except (OperationalError, sqlite3.OperationalError) as error:
             raise Busy("the database cannot be read at the moment; try again later") from error
+        except (DataError, sqlite3.DataError) as error:
+            raise BadRequest(UNFIT) from error
 
     def write(self, function: Callable[[Connection], Result]) -> Result:
         """Run a function in a transaction and return after it is durable.
@@ -106,6 +112,7 @@ class Database:
         is raised here. Any thread; blocks up to :data:`WRITE_TIMEOUT_S`.
 
         :raises Conflict: when a unique or foreign key rule is broken
+        :raises BadRequest: when a value does not fit its column
         :raises Busy: when too many callers wait; nothing was written
         :raises Unavailable: when the commit took too long; whether it was
             written is not known
@@ -214,6 +221,10 @@ def _translated(error: BaseException) -> BaseException:
         conflict = Conflict("the change breaks a rule of uniqueness or reference")
         conflict.__cause__ = error
         return conflict
+    if isinstance(error, DataError | sqlite3.DataError):
+        bad = BadRequest(UNFIT)
+        bad.__cause__ = error
+        return bad
     if isinstance(error, OperationalError | sqlite3.OperationalError):
         busy = Busy("the database cannot take the change now; try again later")
         busy.__cause__ = error

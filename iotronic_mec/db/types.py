@@ -6,10 +6,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Dialect, Text, TypeDecorator
+from sqlalchemy import BigInteger, Dialect, String, Text, TypeDecorator
+from sqlalchemy.types import TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+LONG_TEXT_CHARACTERS = 16_777_215
+"""Most characters where a text must have a size: MariaDB's plain TEXT ends at 64 KiB."""
+
+LONG_TEXT = Text().with_variant(Text(LONG_TEXT_CHARACTERS), "mysql", "mariadb")
+"""Text of a size that is no limit here."""
+
+
+def name_type(length: int = 255) -> String:
+    """Return the type of texts that compare letter by letter on every engine.
+
+    MariaDB otherwise takes ``Kitchen``, ``kitchen`` and ``kitchén`` for one
+    name, where SQLite and PostgreSQL see three.
+
+    :param length: most characters
+    """
+    exact = String(length, collation="utf8mb4_bin")
+    return String(length).with_variant(exact, "mysql", "mariadb")
 
 
 def to_micros(moment: datetime) -> int:
@@ -51,6 +71,11 @@ class JSONText(TypeDecorator[Any]):
 
     impl = Text
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return a text of up to 1 MiB and more on every engine."""
+        short = dialect.name in ("mysql", "mariadb")
+        return dialect.type_descriptor(Text(LONG_TEXT_CHARACTERS if short else None))
 
     def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
         """Turn the value into text; ``None`` stays null."""

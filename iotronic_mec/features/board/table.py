@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, ForeignKey, Index, String, Table, UniqueConstraint
 
 from iotronic_mec.db.base import Key, key_column, metadata, time_columns
-from iotronic_mec.db.types import JSONText, UTCDateTime
+from iotronic_mec.db.types import JSONText, UTCDateTime, name_type
 
 board = Table(
     "board",
@@ -14,7 +14,7 @@ board = Table(
     Column("uuid", String(36), nullable=False, unique=True),
     Column("project", String(36), nullable=False),
     Column("owner", String(64), nullable=False),
-    Column("name", String(255), nullable=False),
+    Column("name", name_type(), nullable=False),
     Column("type", String(255), nullable=True),
     Column("status", String(15), nullable=False),
     Column("status_at", UTCDateTime, nullable=True),
@@ -42,8 +42,8 @@ board_label = Table(
     metadata,
     key_column(),
     Column("board_id", Key, ForeignKey("board.id", ondelete="CASCADE"), nullable=False),
-    Column("key", String(63), nullable=False),
-    Column("value", String(255), nullable=False),
+    Column("key", name_type(63), nullable=False),
+    Column("value", name_type(), nullable=False),
     UniqueConstraint("board_id", "key"),
     Index(None, "key", "value", "board_id"),
 )

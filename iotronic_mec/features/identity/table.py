@@ -5,13 +5,14 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, ForeignKey, Index, String, Table, UniqueConstraint
 
 from iotronic_mec.db.base import Key, key_column, metadata, time_columns
+from iotronic_mec.db.types import name_type
 
 user = Table(
     "identity_user",
     metadata,
     key_column(),
     Column("uuid", String(36), nullable=False, unique=True),
-    Column("name", String(255), nullable=False, unique=True),
+    Column("name", name_type(), nullable=False, unique=True),
     Column("password_hash", String(255), nullable=False),
     Column("enabled", Boolean(create_constraint=False), nullable=False),
     Column("project_id", Key, ForeignKey("project.id"), nullable=True),

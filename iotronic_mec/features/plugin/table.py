@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Index, String, Table, UniqueConstraint
 
 from iotronic_mec.db.base import key_column, metadata, time_columns
-from iotronic_mec.db.types import JSONText
+from iotronic_mec.db.types import JSONText, name_type
 
 plugin = Table(
     "plugin",
@@ -14,7 +14,7 @@ plugin = Table(
     Column("uuid", String(36), nullable=False, unique=True),
     Column("project", String(36), nullable=False),
     Column("owner", String(64), nullable=False),
-    Column("name", String(255), nullable=False),
+    Column("name", name_type(), nullable=False),
     Column("public", Boolean(create_constraint=False), nullable=False),
     Column("callable", Boolean(create_constraint=False), nullable=False),
     Column("parameters", JSONText, nullable=False),

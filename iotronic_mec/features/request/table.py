@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table
 
 from iotronic_mec.db.base import Key, key_column, metadata, time_columns
-from iotronic_mec.db.types import JSONText, UTCDateTime
+from iotronic_mec.db.types import LONG_TEXT, JSONText, UTCDateTime
 
 request = Table(
     "request",
@@ -42,7 +42,7 @@ operation = Table(
     Column("parameters", JSONText, nullable=False),
     Column("state", String(12), nullable=False),
     Column("version", Integer, nullable=False),
-    Column("message", Text().with_variant(Text(16_777_215), "mysql", "mariadb"), nullable=True),
+    Column("message", LONG_TEXT, nullable=True),
     Column("cause", JSONText, nullable=True),
     Column("finished_at", UTCDateTime, nullable=True),
     *time_columns(),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from sqlalchemy import Column, ForeignKey, Index, String, Table
 
 from iotronic_mec.db.base import Key, key_column, metadata, time_columns
-from iotronic_mec.db.types import UTCDateTime
+from iotronic_mec.db.types import UTCDateTime, name_type
 
 token = Table(
     "token",
     metadata,
     key_column(),
     Column("uuid", String(36), nullable=False, unique=True),
-    Column("name", String(255), nullable=False),
+    Column("name", name_type(), nullable=False),
     Column("digest", String(64), nullable=False, unique=True),
     Column("user_id", Key, ForeignKey("identity_user.id", ondelete="CASCADE"), nullable=False),
     Column("project_id", Key, ForeignKey("project.id", ondelete="CASCADE"), nullable=False),

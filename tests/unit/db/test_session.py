@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, insert, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
 from iotronic_mec.db import session
 from iotronic_mec.db.engine import open_database, sqlite_url
 from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.db.session import Database
-from iotronic_mec.errors import Busy, Conflict, Unavailable
+from iotronic_mec.errors import BadRequest, Busy, Conflict, Unavailable
 
 LIMIT_S = 5.0
 note = Table(
@@ -328,3 +329,18 @@ def test_the_writer_is_safe(database: Database) -> None:
     )
 
     assert found == ["wal", 2, 1]
+
+
+@pytest.mark.parametrize(
+    "error", [sqlite3.DataError("planted"), DataError("SELECT", {}, sqlite3.DataError("planted"))]
+)
+def test_values_that_do_not_fit(database: Database, error: Exception) -> None:
+    """A value the database cannot keep is the caller's mistake, written or asked for."""
+
+    def refuse(_connection: Connection) -> None:
+        raise error
+
+    with pytest.raises(BadRequest):
+        database.write(refuse)
+    with pytest.raises(BadRequest), database.read() as connection:
+        refuse(connection)
