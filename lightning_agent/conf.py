@@ -82,8 +82,11 @@ def default_state_dir() -> Path:
 def load(state_dir: Path) -> Conf:
     """Make the state directory if need be (0700) and read the owner's file in it.
 
+    The path is made absolute: other processes are told of files in it.
+
     :raises ConfRefused: the directory cannot be made or the file is wrong
     """
+    state_dir = state_dir.absolute()
     try:
         make_private_directory(state_dir)
     except OSError as error:

@@ -7,9 +7,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-# The agent hides this module from autobahn to save memory; hypothesis touches every
-# loaded module, autobahn's lazy user of it included, and must not fail on it.
-import autobahn.flatbuffers  # noqa: F401
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent

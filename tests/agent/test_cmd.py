@@ -178,3 +178,14 @@ def test_agent_does_not_load_numpy() -> None:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+def test_a_relative_state_dir_becomes_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor is told of files by their whole path, wherever run was called."""
+    monkeypatch.chdir(tmp_path)
+
+    conf = load(Path("board"))
+
+    assert conf.state_dir == tmp_path / "board"

