@@ -74,8 +74,7 @@ class JSONText(TypeDecorator[Any]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return a text of up to 1 MiB and more on every engine."""
-        short = dialect.name in ("mysql", "mariadb")
-        return dialect.type_descriptor(Text(LONG_TEXT_CHARACTERS if short else None))
+        return Text(LONG_TEXT_CHARACTERS if dialect.name in ("mysql", "mariadb") else None)
 
     def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
         """Turn the value into text; ``None`` stays null."""
