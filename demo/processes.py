@@ -31,12 +31,13 @@ def choose_ports(host: str) -> tuple[int, int, int]:
     """
     chosen = []
     for wanted in PORTS:
-        chosen.append(wanted if _is_free(host, wanted) else _free(host, chosen))
+        chosen.append(wanted if is_free(host, wanted) else _free(host, chosen))
     control, content, wamp = chosen
     return control, content, wamp
 
 
-def _is_free(host: str, port: int) -> bool:
+def is_free(host: str, port: int) -> bool:
+    """Say whether a port can be listened on now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

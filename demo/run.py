@@ -24,7 +24,7 @@ from typing import Any
 
 import requests
 
-from demo.processes import DemoFailed, Processes, choose_ports
+from demo.processes import DemoFailed, Processes, choose_ports, is_free
 from iotronic_mec.sdk import Client, Error, NewBoard, NewPlugin, Target
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "digits_camera"
@@ -97,9 +97,20 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _start_cloud(processes: Processes, folder: Path, host: str) -> dict[str, Any]:
+    is_new = not (folder / "cloud").exists()
     ports = choose_ports(host)
     since = step(1, "starting the cloud: router, API, conductor, database")
-    processes.start_cloud(folder / "cloud", host, ports, READY_S)
+    try:
+        processes.start_cloud(folder / "cloud", host, ports, READY_S)
+    except DemoFailed:
+        processes.stop()
+        if not is_new or all(is_free(host, port) for port in ports):
+            raise
+        # between choosing a port and the router's start some seconds go by
+        print("a port was taken meanwhile, choosing others … ", end="", flush=True)
+        shutil.rmtree(folder / "cloud")
+        ports = choose_ports(host)
+        processes.start_cloud(folder / "cloud", host, ports, READY_S)
     done(since, "ready")
     text = (folder / "cloud" / "openrc").read_text(encoding="utf-8")
     lines = (line.removeprefix("export ").partition("=") for line in text.splitlines())

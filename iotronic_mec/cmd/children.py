@@ -50,6 +50,7 @@ class Program:
     :param prepare: run before each start
     :param given: bytes for its standard input
     :param restart: whether it is started again when it ends
+    :param cause: says why it cannot run where this can be known without its log
     """
 
     name: str
@@ -60,6 +61,7 @@ class Program:
     prepare: Callable[[], None] = lambda: None
     given: bytes = b""
     restart: bool = True
+    cause: Callable[[], str | None] = lambda: None
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -144,8 +146,11 @@ class Child:
         self._ended.append(ended)
         return ended
 
-    def last_line(self) -> str:
-        """Return the last line of its log, for a message to the user."""
+    def last_words(self) -> str:
+        """Return why it ended: a known cause, else the last line of its log."""
+        known = self.program.cause()
+        if known is not None:
+            return known
         try:
             with self.program.log_path.open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
@@ -180,7 +185,7 @@ class Child:
             self._recent.clear()
             self._troubled(
                 f"{self.program.name} ended {LOOP_ENDS} times within a minute "
-                f"({self.last_end}): {self.last_line()} [{self.program.log_path}]"
+                f"({self.last_end}): {self.last_words()} [{self.program.log_path}]"
             )
         self._retry = self._reactor.callLater(self._wait_s, self.start)
         self._wait_s = min(self._wait_s * 2, BACK_OFF_S[1])

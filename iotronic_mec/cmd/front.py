@@ -24,7 +24,7 @@ from iotronic_mec.bridge import Bridge
 from iotronic_mec.cmd import router, state_dir
 from iotronic_mec.cmd.children import Child, Program
 from iotronic_mec.cmd.local_board import LocalBoard
-from iotronic_mec.cmd.options import Options
+from iotronic_mec.cmd.options import Options, port_problem
 from iotronic_mec.errors import Error
 from iotronic_mec.gateway.blobs import BlobSite
 from iotronic_mec.gateway.control import ControlSite
@@ -197,7 +197,7 @@ class Front:
             if child.ends >= EARLY_ENDS:
                 program = child.program
                 self._give_up(
-                    f"{program.name} {child.last_end}: {child.last_line()} [{program.log_path}]"
+                    f"{program.name} {child.last_end}: {child.last_words()} [{program.log_path}]"
                 )
                 return
         if self._reactor.seconds() - self._started_s > READY_LIMIT_S:
@@ -285,6 +285,7 @@ def router_program(options: Options) -> Program:
         open_log=lambda: state_dir.open_log(folder, "router"),
         log_path=folder.logs / "router.log",
         prepare=lambda: router.clear_stale(folder),
+        cause=lambda: port_problem(options.host, options.wamp_port, "--wamp-port"),
         environment={"PYTHONUNBUFFERED": "1"},
     )
 

@@ -84,7 +84,7 @@ class LocalBoard:
             return
         program = self._child.program
         self._troubled(
-            f"the board of --with-agent did not enrol: {self._child.last_line()} "
+            f"the board of --with-agent did not enrol: {self._child.last_words()} "
             f"[{program.log_path}]"
         )
 

@@ -129,10 +129,16 @@ def check_ports(options: Options, patience_s: float) -> None:
         raise Refused("--port, --content-port and --wamp-port must differ")
     until = time.monotonic() + patience_s
     for option, port in wanted.items():
-        while (reason := _why_not(options.host, port)) is not None:
+        while (problem := port_problem(options.host, port, option)) is not None:
             if time.monotonic() > until:
-                raise Refused(f"port {port} on {options.host} {reason}: choose another {option}")
+                raise Refused(problem)
             time.sleep(0.1)
+
+
+def port_problem(host: str, port: int, option: str) -> str | None:
+    """Say why nothing can listen on a port now, and what to do; ``None`` if it can."""
+    reason = _why_not(host, port)
+    return reason and f"port {port} on {host} {reason}: choose another {option}"
 
 
 def _why_not(host: str, port: int) -> str | None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from iotronic_mec.cmd import children
+
 pytestmark = pytest.mark.slow
 
 FRONT = """
@@ -106,6 +108,20 @@ def test_a_crash_loop_is_reported_with_the_last_line(supervise: Callable[[str], 
     assert "child ended 5 times within a minute" in told
     assert "exit status 3" in told
     assert "the reason" in told
+
+
+def test_a_known_cause_is_told_instead_of_the_last_line(tmp_path: Path) -> None:
+    """A port that is taken says more than the router's last line."""
+    log = tmp_path / "router.log"
+    log.write_text("shutting down\n")
+    told: list[str | None] = [None, "port 8443 is in use"]
+    program = children.Program(
+        name="router", command=[], open_log=lambda: 0, log_path=log, cause=lambda: told.pop()
+    )
+    child = children.Child(None, program, lambda _sentence: None)
+
+    assert child.last_words() == "port 8443 is in use"
+    assert child.last_words() == "shutting down"
 
 
 def test_children_and_theirs_die_with_a_killed_front(supervise: Callable[[str], Front]) -> None:
