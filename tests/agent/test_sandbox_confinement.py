@@ -133,6 +133,8 @@ def test_the_same_attack_succeeds_outside(surroundings: dict[str, Any], name: st
     """Positive control: without the sandbox, the same code succeeds."""
     if name in NEEDS_ROOT and os.geteuid() != 0:
         pytest.skip("only root can do this outside")
+    if name == "71 kernel messages" and not os.path.exists("/dev/kmsg"):
+        pytest.skip("this machine is a container that has no /dev/kmsg itself")
 
     succeeded = _outside(_attack(ATTACKS[name]), surroundings)
 
