@@ -116,7 +116,7 @@ def build_parts(
         settings=settings,
         storage=load_storage(settings.storage_driver, settings.state_dir / "blobs", clock),
         secret=secret,
-        audit=AuditChain(clock),
+        audit=AuditChain(clock, database),
         emit=Outbox(clock),
         on_finished={k: v for feature in features for k, v in feature.on_finished.items()},
         transient={k: v for feature in features for k, v in feature.transient.items()},

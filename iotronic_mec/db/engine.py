@@ -13,7 +13,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
 from iotronic_mec.db.session import Database
@@ -56,7 +56,6 @@ def _writer(url: str) -> Engine:
         connect_args={"check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare_writer)
-    event.listen(engine, "begin", _begin_immediate)
     return engine
 
 
@@ -66,13 +65,9 @@ def _prepare_reader(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _prepare_writer(connection: sqlite3.Connection, _record: Any) -> None:
-    # the driver must not begin transactions of its own
+    # the driver must not begin transactions of its own: Database tells it when
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -7,6 +7,7 @@ given to the driver, the same statement costs a fifth of that.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import Connection
@@ -70,14 +71,31 @@ class Prepared:
         defaults = dict(compiled.params)
         processors = compiled._bind_processors
         order = compiled.positiontup
+        if order is not None:
+            slots = [(name, defaults.get(name), processors.get(name)) for name in order]
+            return partial(_in_order, text, slots)
 
         def build(parameters: Mapping[str, Any]) -> tuple[str, Any]:
             values = {**defaults, **parameters}
             for name, process in processors.items():
                 if name in values:
                     values[name] = process(values[name])  # type: ignore[operator]
-            if order is not None:
-                return text, tuple(values[name] for name in order)
             return text, values
 
         return build
+
+
+def _in_order(
+    text: str, slots: Sequence[tuple[str, Any, Any]], parameters: Mapping[str, Any]
+) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement with its values in the order of its marks.
+
+    :param slots: name, default and processor of each mark
+    """
+    get = parameters.get
+    return text, tuple(
+        [
+            get(name, default) if process is None else process(get(name, default))
+            for name, default, process in slots
+        ]
+    )

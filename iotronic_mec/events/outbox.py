@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from iotronic_mec.clock import Clock
 from iotronic_mec.db.prepared import Prepared
@@ -18,6 +18,7 @@ MAX_BODY_BYTES = 16_384
 """Largest body of one event, bytes; larger facts are fetched by who reacts."""
 
 _INSERT = Prepared(insert(event), "project", "topic", "subject", "body", "created_at")
+_LAST = Prepared(select(func.max(event.c.id)))
 
 
 class Outbox:
@@ -54,11 +55,23 @@ class Outbox:
         )
 
 
-def list_after(connection: Connection, sequence: int, limit: int) -> list[dict[str, Any]]:
-    """Return the events behind a sequence number, in order."""
-    rows = connection.execute(
-        select(event).where(event.c.id > sequence).order_by(event.c.id).limit(limit)
-    )
+def last(connection: Connection) -> int:
+    """Return the sequence number of the newest event, 0 when there is none."""
+    ((sequence,),) = _LAST.rows(connection)
+    return int(sequence or 0)
+
+
+def list_after(
+    connection: Connection, sequence: int, limit: int, topics: Collection[str] | None = None
+) -> list[dict[str, Any]]:
+    """Return the events behind a sequence number, in order.
+
+    :param topics: the topics wanted, ``None`` for all
+    """
+    wanted = select(event).where(event.c.id > sequence)
+    if topics is not None:
+        wanted = wanted.where(event.c.topic.in_(sorted(topics)))
+    rows = connection.execute(wanted.order_by(event.c.id).limit(limit))
     return [
         {
             "sequence": row.id,

@@ -136,15 +136,25 @@ class Relay:
         if now < progress.not_before:
             return False
         with self._parts.database.read() as connection:
-            events = outbox.list_after(connection, progress.sequence, BATCH)
+            # read first: what is written after it may have a topic of ours
+            newest = outbox.last(connection)
+            if newest <= progress.sequence:
+                return False
+            events = outbox.list_after(
+                connection, progress.sequence, BATCH, progress.consumer.topics
+            )
         for entry in events:
-            if entry["topic"] in progress.consumer.topics and not self._hand_on(progress, entry):
+            if not self._hand_on(progress, entry):
                 progress.failures += 1
                 progress.not_before = now + _backoff_s(progress.failures)
                 return False
             progress.failures = 0
             progress.sequence = entry["sequence"]
-        return len(events) == BATCH
+        if len(events) == BATCH:
+            return True
+        # the rest is of topics nobody here wants
+        progress.sequence = max(progress.sequence, newest)
+        return False
 
     def _hand_on(self, progress: _Progress, entry: Mapping[str, Any]) -> bool:
         """Give one event to a consumer; say whether it took it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -13,6 +12,7 @@ from iotronic_mec.audit_chain import GENESIS, Head
 from iotronic_mec.clock import Clock
 from iotronic_mec.context import Context
 from iotronic_mec.db.prepared import Prepared
+from iotronic_mec.db.session import Database
 from iotronic_mec.features.audit.model import AuditRow, without_secrets
 from iotronic_mec.features.audit.table import audit
 
@@ -24,11 +24,20 @@ _APPEND = Prepared(insert(audit).values({name: bindparam(name) for name in _COLU
 class AuditChain:
     """Appends rows inside the transactions of commands; see ``AuditWriter``.
 
-    There is one writer, so the row with the highest sequence is the head.
+    There is one writer, so the row with the highest sequence is the head. Where
+    nobody else can write, the head is remembered from row to row, and read
+    anew after anything was undone.
+
+    :param database: whose transactions the rows are in; ``None``: the head is
+        read each time
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, database: Database | None = None) -> None:
         self._clock = clock
+        self._keeps = database is not None and database.exclusive
+        self._head: Head | None = None
+        if database is not None:
+            database.after_undo(self._forget)
 
     def __call__(
         self,
@@ -43,7 +52,7 @@ class AuditChain:
         details: Mapping[str, Any] | None = None,
     ) -> None:
         """Append one row; it is durable with the caller's transaction."""
-        last = head(connection)
+        last = self._head or head(connection)
         text = orjson.dumps(
             without_secrets(details or {}), default=str, option=orjson.OPT_NON_STR_KEYS
         )
@@ -62,10 +71,15 @@ class AuditChain:
             details=orjson.loads(text),
             previous=last.hash,
         )
-        row = replace(row, hash=row.digest())
         values = {name: getattr(row, name) for name in _COLUMNS}
         values["details"] = text.decode()
+        values["hash"] = row.digest()
         _APPEND.rows(connection, **values)
+        if self._keeps:
+            self._head = Head(sequence=row.sequence, hash=values["hash"])
+
+    def _forget(self) -> None:
+        self._head = None
 
 
 def head(connection: Connection) -> Head:

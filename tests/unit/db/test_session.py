@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, insert, select, text
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, select, text
 from sqlalchemy.exc import DataError, OperationalError
 
 from iotronic_mec.db import session
@@ -152,25 +152,56 @@ def test_alone_and_raising(database: Database) -> None:
     assert numbers(database) == [2]
 
 
+def refer_to_nothing(connection: Connection) -> None:
+    """Write what only the commit finds wrong: a reference to a row there is not."""
+    connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+    connection.exec_driver_sql("INSERT INTO child (place) VALUES (99)")
+
+
+@pytest.fixture
+def child(database: Database) -> None:
+    """Make a table that refers to the notes."""
+    made = "CREATE TABLE child (place INTEGER REFERENCES note (place))"
+    database.write(lambda connection: connection.exec_driver_sql(made).close())
+
+
+@pytest.mark.usefixtures("child")
 def test_failing_commit_fails_all(database: Database) -> None:
     """When the commit fails every caller of the batch is told, and nothing is kept."""
-    commits: list[Connection] = []
-
-    def refuse(connection: Connection) -> None:
-        # the first one is the gate's
-        commits.append(connection)
-        if len(commits) == 2:
-            raise OperationalError("COMMIT", {}, Exception("disk is full"))
-
-    assert database._writer is not None
-    event.listen(database._writer, "commit", refuse)
-    ends = write_together(database, [add(1), add(2, fails=True)])
-    event.remove(database._writer, "commit", refuse)
+    undone: list[None] = []
+    database.after_undo(lambda: undone.append(None))
+    ends = write_together(database, [add(1), refer_to_nothing, add(2, fails=True)])
 
     database.write(add(3))
 
-    assert [type(end) for end in ends] == [Busy, LookupError]
+    assert [type(end) for end in ends] == [Conflict, Conflict, LookupError]
     assert numbers(database) == [3]
+    assert len(undone) == 2
+
+
+@pytest.mark.usefixtures("child")
+def test_failing_commit_alone(database: Database) -> None:
+    """A change whose commit fails is told, not kept, and the writer goes on."""
+    with pytest.raises(Conflict):
+        database.write(refer_to_nothing)
+
+    database.write(add(1))
+
+    assert numbers(database) == [1]
+
+
+def test_savepoints_of_a_change(database: Database) -> None:
+    """A change may try something and undo it within itself."""
+
+    def change(connection: Connection) -> None:
+        add(1)(connection)
+        tried = connection.begin_nested()
+        add(2)(connection)
+        tried.rollback()
+
+    database.write(change)
+
+    assert numbers(database) == [1]
 
 
 def test_many_threads(database: Database) -> None:

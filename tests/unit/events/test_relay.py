@@ -268,3 +268,27 @@ def test_a_mistake_in_the_relay(core: Core, monkeypatch: pytest.MonkeyPatch) -> 
 
     assert taken
     assert taker.taken == [1]
+
+
+def test_events_of_other_topics_are_not_read(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no consumer wants moves its place on and costs no row."""
+    taker = Taker()
+    made = ready(core, taker)
+    emit(core, 1, 2, topic="other")
+    read: list[int] = []
+    list_after = outbox.list_after
+
+    def noted(*arguments: Any) -> list[dict[str, Any]]:
+        found = list_after(*arguments)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(outbox, "list_after", noted)
+
+    made.step()
+    made.step()
+    emit(core, 3)
+    made.step()
+
+    assert read == [0, 1]
+    assert taker.taken == [3]

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
-from iotronic_mec.audit_chain import GENESIS, verify
+from iotronic_mec.audit_chain import GENESIS, Head, verify
 from iotronic_mec.clock import ManualClock
 from iotronic_mec.context import system_context
+from iotronic_mec.db import session
 from iotronic_mec.db.engine import open_database, sqlite_url
 from iotronic_mec.db.session import Database
 from iotronic_mec.errors import Conflict
@@ -119,3 +121,86 @@ def test_context_is_kept(database: Database) -> None:
 
     assert (row["user"], row["user_name"], row["project"]) == ("u", "ann", "p")
     assert row["request_id"] == context.request_id
+
+
+# -- the head in memory ----------------------------------------------------------------
+
+
+class Writer:
+    """A chain that remembers its head, and changes that go well or not."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.chain = store.AuditChain(ManualClock(), database)
+
+    def append(self, connection: Connection) -> None:
+        """Append a row."""
+        self.chain(connection, system_context(), "thing.do", "thing", "t")
+
+    def fail(self, connection: Connection) -> None:
+        """Append a row and fail."""
+        self.append(connection)
+        raise LookupError
+
+    def fail_at_commit(self, connection: Connection) -> None:
+        """Append a row and break a rule that only the commit checks."""
+        self.append(connection)
+        connection.exec_driver_sql("CREATE TABLE p (k INTEGER PRIMARY KEY)")
+        connection.exec_driver_sql("CREATE TABLE c (k INTEGER REFERENCES p (k))")
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        connection.exec_driver_sql("INSERT INTO c VALUES (1)")
+
+
+@pytest.fixture
+def writer(database: Database) -> Writer:
+    """Give a chain that remembers its head."""
+    return Writer(database)
+
+
+def test_head_is_remembered(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first row nobody asks the database for the head."""
+    asked: list[Head] = []
+    read = store.head
+
+    def noted(connection: Connection) -> Head:
+        asked.append(read(connection))
+        return asked[-1]
+
+    monkeypatch.setattr(store, "head", noted)
+
+    for _ in range(3):
+        writer.database.write(writer.append)
+
+    assert [head.sequence for head in asked] == [0]
+    assert verify(rows(writer.database)).ok
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"), [("fail", LookupError), ("fail_at_commit", Conflict)]
+)
+def test_head_after_an_undone_transaction(
+    writer: Writer, broken: str, error: type[Exception]
+) -> None:
+    """A row that was undone is not followed by any."""
+    writer.database.write(writer.append)
+    with pytest.raises(error):
+        writer.database.write(getattr(writer, broken))
+
+    writer.database.write(writer.append)
+
+    found = rows(writer.database)
+    assert [row["sequence"] for row in found] == [1, 2]
+    assert verify(found).ok
+
+
+def test_head_after_an_undone_savepoint(writer: Writer) -> None:
+    """Of changes committed together one is undone; the others are one chain."""
+    writer.database.write(writer.append)
+
+    batch = [session._Job(change) for change in (writer.append, writer.fail, writer.append)]
+    writer.database._commit(batch)
+
+    found = rows(writer.database)
+    assert [type(job.error) for job in batch] == [type(None), LookupError, type(None)]
+    assert [row["sequence"] for row in found] == [1, 2, 3]
+    assert verify(found).ok
