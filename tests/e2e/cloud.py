@@ -100,6 +100,10 @@ class Cloud:
                 os.kill(pid, signal.SIGKILL)
         return list(left.values())
 
+    def end_front(self) -> None:
+        """End the front with SIGTERM, as an operator does; the boards stay."""
+        self._processes.stop()
+
     def kill_front(self) -> None:
         """End the front with SIGKILL; its children must end with it."""
         front = next(iter(self.pids("iotronic-mec standalone")))
