@@ -193,6 +193,23 @@ def test_head_after_an_undone_transaction(
     assert verify(found).ok
 
 
+def test_head_after_a_part_taken_back(writer: Writer) -> None:
+    """A change that undoes a part of itself goes on from where it was."""
+
+    def change(connection: Connection) -> None:
+        writer.append(connection)
+        tried = connection.begin_nested()
+        writer.append(connection)
+        tried.rollback()
+        writer.append(connection)
+
+    writer.database.write(change)
+
+    found = rows(writer.database)
+    assert [row["sequence"] for row in found] == [1, 2]
+    assert verify(found).ok
+
+
 def test_head_after_an_undone_savepoint(writer: Writer) -> None:
     """Of changes committed together one is undone; the others are one chain."""
     writer.database.write(writer.append)
