@@ -7,6 +7,7 @@ import importlib.util
 EXTRAS: dict[str, tuple[str, ...]] = {
     "server": ("pecan", "sqlalchemy", "alembic", "pydantic", "msgpack", "twisted", "autobahn"),
     "router": ("crossbar",),
+    "agent": ("autobahn", "twisted", "msgpack", "nacl"),
     "cli": ("keystoneauth1", "osc_lib", "cliff"),
 }
 """Extra to the modules that show it is installed."""

@@ -6,6 +6,7 @@ import argparse
 import errno
 import ipaddress
 import os
+import shutil
 import socket
 import time
 from dataclasses import dataclass
@@ -112,6 +113,18 @@ def check_listener(host: str, certificate: Path | None, key: Path | None) -> Non
         raise Refused(
             f"{host} can be reached from other machines: give --cert and --key "
             "(the local CA comes later), or listen on 127.0.0.1"
+        )
+
+
+def check_agent() -> None:
+    """Refuse ``--with-agent`` where an agent could run no plugin.
+
+    :raises Refused: says what to install
+    """
+    if shutil.which("bwrap") is None:
+        raise Refused(
+            "--with-agent needs bubblewrap for the plugins' sandboxes: "
+            "run 'sudo apt-get install -y bubblewrap', or leave --with-agent out"
         )
 
 

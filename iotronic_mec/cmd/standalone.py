@@ -21,8 +21,11 @@ def run(argv: list[str]) -> int:
     """Run the cloud until SIGTERM or SIGINT; return the exit code."""
     given = options.build_parser().parse_args(argv)
     try:
-        for sentence in missing.missing("server", "router"):
+        extras = ("server", "router", "agent") if given.with_agent else ("server", "router")
+        for sentence in missing.missing(*extras):
             raise options.Refused(sentence)
+        if given.with_agent:
+            options.check_agent()
         options.check_listener(given.host, given.cert, given.key)
         folder = state_dir.prepare(given.state_dir)
         held = state_dir.lock(folder)

@@ -116,3 +116,13 @@ def test_a_second_cloud_on_the_same_folder_is_refused(
     assert code == 1
     assert "another 'iotronic-mec standalone' (process" in told
     assert told.count("\n") == 1
+
+
+def test_an_agent_without_bubblewrap_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line says what to install; where it is installed nothing is said."""
+    monkeypatch.setattr(options.shutil, "which", lambda name: None)
+    with pytest.raises(options.Refused, match="apt-get install -y bubblewrap"):
+        options.check_agent()
+
+    monkeypatch.setattr(options.shutil, "which", lambda name: "/usr/bin/bwrap")
+    options.check_agent()
