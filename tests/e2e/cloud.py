@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shlex
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from demo.processes import Processes, choose_ports
+from demo.processes import Processes
 from iotronic_mec.sdk import Client, Error, NewBoard
 
 LIMIT_S = 60.0
@@ -30,6 +32,24 @@ def wait_for(what: str, happened: Callable[[], Any], limit_s: float = LIMIT_S) -
         if time.monotonic() > end:
             raise AssertionError(f"not within {limit_s:g} s: {what}")
         time.sleep(0.05)
+
+
+def free_ports() -> tuple[int, int, int]:
+    """Return three ports nobody uses, which nobody else will be given by chance.
+
+    They are below the range the kernel chooses from, since a cloud that is
+    restarted wants its ports again; none ends in 1, which upstream's client
+    would cut off.
+    """
+    dice = random.SystemRandom()
+    found: list[int] = []
+    while len(found) < 3:
+        port = dice.randrange(12_000, 30_000)
+        with socket.socket() as probe:
+            free = port % 10 != 1 and probe.connect_ex((HOST, port)) != 0
+        if free and port not in found:
+            found.append(port)
+    return found[0], found[1], found[2]
 
 
 def processes_of(needle: str) -> dict[int, str]:
@@ -53,7 +73,7 @@ class Cloud:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state_dir = folder / "cloud"
-        self.ports = choose_ports(HOST)
+        self.ports = free_ports()
         self._processes = Processes(folder)
         self._boards: dict[str, Processes] = {}
 
