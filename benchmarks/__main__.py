@@ -15,7 +15,7 @@ from benchmarks.figure import Figure, p50, p99, report
 from benchmarks.http import ThinClient
 from benchmarks.memory import pss_mib
 from iotronic_mec.sdk import NewBoard
-from tests.e2e.cloud import HOST, Cloud
+from tests.e2e.cloud import HOST, SUPERVISOR, Cloud
 
 ROUNDS = 9
 CALLS = 200
@@ -109,7 +109,7 @@ def memory(cloud: Cloud, folder: Path) -> bool:
     bare.kill()
     bare.wait(10)
     agent = pss_mib(cloud.agent_pids("bench")[0])
-    supervisor = pss_mib(cloud.agent_pids("bench", "supervise")[0])
+    supervisor = pss_mib(cloud.agent_pids("bench", SUPERVISOR)[0])
     report(Figure(name="agent_pss", value=agent, floor=floor, unit="MiB"), ours=[agent])
     return report(
         Figure(name="supervisor_pss", value=supervisor, goal=20.0, unit="MiB"), ours=[supervisor]

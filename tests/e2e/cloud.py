@@ -21,6 +21,9 @@ LIMIT_S = 60.0
 
 HOST = "127.0.0.1"
 
+SUPERVISOR = "lightning_agent.supervisor"
+"""Words of a supervisor's command line."""
+
 
 def wait_for(what: str, happened: Callable[[], Any], limit_s: float = LIMIT_S) -> Any:
     """Return the first true answer; fail with ``what`` after the limit."""
@@ -53,15 +56,29 @@ def free_ports() -> tuple[int, int, int]:
 
 
 def processes_of(needle: str) -> dict[int, str]:
-    """Return pid → command line of live processes whose command line has the text."""
+    """Return pid → command line of the live processes that have to do with a folder.
+
+    The text is in the command line, the working folder or an open file: the
+    router gives itself another command line.
+    """
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                if needle in line and (entry / "stat").read_text().split(") ")[1][0] != "Z":
+                alive = (entry / "stat").read_text().split(") ")[1][0] != "Z"
+                if alive and (needle in line or needle in _places(entry)):
                     found[int(entry.name)] = line
     return found
+
+
+def _places(process: Path) -> str:
+    """Return the working folder and the open files of a process."""
+    places = [os.readlink(process / "cwd")]
+    for descriptor in (process / "fd").iterdir():
+        with contextlib.suppress(OSError):
+            places.append(os.readlink(descriptor))
+    return "\n".join(places)
 
 
 class Cloud:
