@@ -305,3 +305,24 @@ def test_changes_are_audited(site: Site) -> None:
 
     assert [row["action"] for row in rows] == ["project.create", "token.create", "user.delete"]
     assert {row["user_name"] for row in rows} == {"admin"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/boards", {"name": "left"}),
+        ("/v1/plugins", {"name": "left", "code": "def main(context):\n    return 1\n"}),
+    ],
+)
+def test_a_project_that_owns_something_stays(site: Site, path: str, body: dict[str, Any]) -> None:
+    """What it owns would belong to nobody; once that is gone the project may go."""
+    site.add_project("owner")
+    user = site.add("mel", project="owner")
+    made = site.ask("POST", path, body, token="mel").json["uuid"]
+    site.ask("DELETE", f"/v1/users/{user}")
+
+    refused = site.ask("DELETE", "/v1/projects/owner")
+    site.ask("DELETE", f"{path}/{made}")
+    allowed = site.ask("DELETE", "/v1/projects/owner")
+
+    assert (refused.status_int, allowed.status_int) == (409, 204)

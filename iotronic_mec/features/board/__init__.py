@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iotronic_mec.feature import Consumer, Feature, Periodic
-from iotronic_mec.features.board import reports
+from iotronic_mec.features.board import reports, store
 from iotronic_mec.features.board.api import ROUTES
 from iotronic_mec.features.board.commands import BoardCommands
 from iotronic_mec.features.board.model import ACTIONS
@@ -15,6 +15,7 @@ FEATURE = Feature(
     policies=POLICIES,
     commands=BoardCommands,
     actions=frozenset(ACTIONS),
+    may_delete={"project": store.refuse_project},
     consumers=(
         Consumer(
             name="wamp-directory",

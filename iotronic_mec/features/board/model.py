@@ -32,6 +32,12 @@ class BoardExists(Conflict):
     code = "iot.board.exists"
 
 
+class ProjectHasBoards(Conflict):
+    """The project has boards; delete them first."""
+
+    code = "iot.project.has_boards"
+
+
 class InvalidAction(BadRequest):
     """There is no such action."""
 

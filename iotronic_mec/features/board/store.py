@@ -29,6 +29,7 @@ from iotronic_mec.features.board.model import (
     Board,
     BoardNotFound,
     Location,
+    ProjectHasBoards,
     Target,
 )
 from iotronic_mec.features.board.table import board, board_label, board_location
@@ -191,6 +192,15 @@ def name_taken(connection: Connection, project: str, name: str) -> bool:
         select(board.c.id).where(board.c.project == project, board.c.name == name)
     )
     return found.first() is not None
+
+
+def refuse_project(connection: Connection, project: str) -> None:
+    """Veto the deletion of a project that has boards.
+
+    :raises ProjectHasBoards: it has
+    """
+    if connection.execute(select(board.c.id).where(board.c.project == project)).first():
+        raise ProjectHasBoards(f"project {project} has boards: delete them first")
 
 
 def key_of(connection: Connection, uuid: str) -> int:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from iotronic_mec.feature import Feature
+from iotronic_mec.features.plugin import store
 from iotronic_mec.features.plugin.api import ROUTES
 from iotronic_mec.features.plugin.commands import PluginCommands
 from iotronic_mec.features.plugin.policy import POLICIES
 
-FEATURE = Feature(name="plugin", routes=ROUTES, policies=POLICIES, commands=PluginCommands)
+FEATURE = Feature(
+    name="plugin",
+    routes=ROUTES,
+    policies=POLICIES,
+    commands=PluginCommands,
+    may_delete={"project": store.refuse_project},
+)

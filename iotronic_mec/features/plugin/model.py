@@ -33,6 +33,12 @@ class PluginExists(Conflict):
     code = "iot.plugin.exists"
 
 
+class ProjectHasPlugins(Conflict):
+    """The project has plugins; delete them first."""
+
+    code = "iot.project.has_plugins"
+
+
 class PluginInUse(Conflict):
     """The plugin is injected on a board; remove it there first."""
 

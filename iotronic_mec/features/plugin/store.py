@@ -14,7 +14,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, or_, select, true, update
 
 from iotronic_mec.db import keyset
-from iotronic_mec.features.plugin.model import Plugin, PluginAmbiguous, PluginNotFound
+from iotronic_mec.features.plugin.model import (
+    Plugin,
+    PluginAmbiguous,
+    PluginNotFound,
+    ProjectHasPlugins,
+)
 from iotronic_mec.features.plugin.table import plugin
 from iotronic_mec.ids import is_uuid, normal_uuid
 from iotronic_mec.page import Page
@@ -91,6 +96,15 @@ def list_plugins(connection: Connection, uuids: Iterable[str]) -> list[Plugin]:
         select(plugin).where(plugin.c.uuid.in_(list(uuids))).order_by(plugin.c.id)
     )
     return [_to_plugin(row) for row in rows]
+
+
+def refuse_project(connection: Connection, project: str) -> None:
+    """Veto the deletion of a project that has plugins.
+
+    :raises ProjectHasPlugins: it has
+    """
+    if connection.execute(select(plugin.c.id).where(plugin.c.project == project)).first():
+        raise ProjectHasPlugins(f"project {project} has plugins: delete them first")
 
 
 def find_named(connection: Connection, project: str, name: str) -> Plugin | None:
