@@ -8,8 +8,8 @@ import pytest
 
 from tests import ledger
 
-IDS = [f"A{number}" for number in range(1, 13)]
-"""The criteria of the first milestone."""
+IDS = [f"A{number}" for number in range(1, 13)] + [f"B{number}" for number in range(1, 15)]
+"""The criteria of the milestones begun."""
 
 GREEN_TEST = "| A1 | it works | green | `tests/test_a.py::test_works` | 2026-11-21: passed |"
 
