@@ -1,12 +1,8 @@
 """Lists in pages: ``limit``, ``marker``, ``sort_key``, ``sort_dir``, ``fields``.
 
-A feature's query model derives from :class:`PageQuery` and adds its filters::
-
-    def index(call: Call) -> dict[str, Any]:
-        page = paging.page(call, sortable=SORTABLE, fields=FIELDS)
-        with call.database.read() as connection:
-            rows = store.list_boards(connection, call.context.project, page)
-        return paging.collection(call, "boards", rows, page, partial(present, call))
+A feature's query model derives from :class:`PageQuery` and adds its filters;
+its routes come from :mod:`iotronic_mec.api.listing`, which reads the page and
+shows it by what is here.
 
 The store fetches through :func:`iotronic_mec.db.keyset.fetch`, which returns
 one row more than the page holds when there are more.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from iotronic_mec.api import links, paging
+from iotronic_mec.api import links
 from iotronic_mec.api.controller import Answer, Call
 from iotronic_mec.api.fields import Words
+from iotronic_mec.api.listing import Listing
 from iotronic_mec.api.ordered import AcceptedShape, answered
 from iotronic_mec.clock import iso
 from iotronic_mec.errors import BadRequest
@@ -25,6 +26,7 @@ from iotronic_mec.features.board.schema import (
     FieldsQuery,
     NewCode,
 )
+from iotronic_mec.page import Page
 
 DEFAULT_FIELDS = (
     "uuid",
@@ -48,20 +50,9 @@ SORTABLE = frozenset(
 )
 
 
-def index(call: Call) -> dict[str, Any]:
-    """List boards, a default choice of fields each."""
-    return _list(call, DEFAULT_FIELDS)
-
-
-def detail(call: Call) -> dict[str, Any]:
-    """List boards, all fields each."""
-    return _list(call, FIELDS)
-
-
 def show(call: Call) -> dict[str, Any]:
     """Show one board."""
-    fields = paging.wanted(call.query.fields, FIELDS)
-    return paging.pick(_present(call, _get(call)), fields)
+    return LISTING.show(call, _get(call))
 
 
 def create(call: Call) -> Answer:
@@ -124,9 +115,8 @@ def _get(call: Call, ident: str | None = None) -> Board:
         )
 
 
-def _list(call: Call, default: tuple[str, ...]) -> dict[str, Any]:
-    page = paging.page(call, sortable=SORTABLE, fields=FIELDS)
-    query = call.query
+def _rows(call: Call, connection: Any, page: Page) -> Sequence[Board]:
+    query: BoardQuery = call.query
     project: str | None = call.context.project
     if query.project is not None and query.project != project:
         if not call.allows("iot:board:get_all"):
@@ -135,14 +125,7 @@ def _list(call: Call, default: tuple[str, ...]) -> dict[str, Any]:
             )
         project = query.project
     labels = {} if query.label is None else dict(_pair(term) for term in query.label.split(","))
-    with call.database.read() as connection:
-        boards = store.list_page(connection, project, page, status=query.status, labels=labels)
-    present = partial(_present, call)
-    if page.fields is not None:
-        return paging.collection(call, "boards", boards, page, present)
-    return paging.collection(
-        call, "boards", boards, page, lambda board: paging.pick(present(board), default)
-    )
+    return store.list_page(connection, project, page, status=query.status, labels=labels)
 
 
 def _pair(term: str) -> tuple[str, str]:
@@ -150,8 +133,9 @@ def _pair(term: str) -> tuple[str, str]:
     return key, value
 
 
-def _present(call: Call, board: Board) -> dict[str, Any]:
+def _present(call: Call, board: Board, fields: Collection[str] = ()) -> dict[str, Any]:
     """Return a board as JSON; IoTronic's names, then ours."""
+    del fields  # all of them are at hand
     return {
         "uuid": board.uuid,
         "name": board.name,
@@ -189,25 +173,17 @@ def _present(call: Call, board: Board) -> dict[str, Any]:
     }
 
 
+LISTING = Listing(
+    plural="boards",
+    fields=FIELDS,
+    default=DEFAULT_FIELDS,
+    sortable=SORTABLE,
+    rows=_rows,
+    present=_present,
+)
+
 ROUTES = (
-    Route(
-        method="GET",
-        path="/v1/boards",
-        handler=index,
-        policy="iot:board:get",
-        summary="List boards",
-        query=BoardQuery,
-        answer=BoardList,
-    ),
-    Route(
-        method="GET",
-        path="/v1/boards/detail",
-        handler=detail,
-        policy="iot:board:get",
-        summary="List boards with all fields",
-        query=BoardQuery,
-        answer=BoardList,
-    ),
+    *LISTING.routes(policy="iot:board:get", query=BoardQuery, answer=BoardList),
     Route(
         method="POST",
         path="/v1/boards",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from iotronic_mec.api import links, paging
+from iotronic_mec.api import links
 from iotronic_mec.api.controller import Answer, Call
+from iotronic_mec.api.listing import Listing
 from iotronic_mec.clock import iso
 from iotronic_mec.errors import BadRequest, Forbidden
 from iotronic_mec.feature import Route
@@ -21,6 +22,7 @@ from iotronic_mec.features.identity.schema import (
     UserUpdate,
     WhoAmIShape,
 )
+from iotronic_mec.page import Page
 
 FIELDS = tuple(UserShape.model_fields)
 SORTABLE = frozenset({"uuid", "name", "enabled", "created_at", "updated_at"})
@@ -37,18 +39,9 @@ def whoami(call: Call) -> dict[str, Any]:
     }
 
 
-def index(call: Call) -> dict[str, Any]:
-    """List users."""
-    page = paging.page(call, sortable=SORTABLE, fields=FIELDS)
-    with call.database.read() as connection:
-        rows = store.list_users(connection, page)
-    return paging.collection(call, "users", rows, page, partial(_user, call))
-
-
 def show(call: Call) -> dict[str, Any]:
     """Show one user."""
-    fields = paging.wanted(call.query.fields, FIELDS)
-    return paging.pick(_user(call, _get_user(call, call.path["user"])), fields)
+    return LISTING.show(call, _get_user(call, call.path["user"]))
 
 
 def create(call: Call) -> Answer:
@@ -99,7 +92,13 @@ def _get_user(call: Call, ident: str) -> User:
         return store.get_user(connection, ident)
 
 
-def _user(call: Call, user: User) -> dict[str, Any]:
+def _rows(call: Call, connection: Any, page: Page) -> Sequence[User]:
+    del call  # an administrator sees all
+    return store.list_users(connection, page)
+
+
+def _user(call: Call, user: User, fields: Collection[str] = ()) -> dict[str, Any]:
+    del fields  # all of them are at hand
     return {
         "uuid": user.uuid,
         "name": user.name,
@@ -112,7 +111,10 @@ def _user(call: Call, user: User) -> dict[str, Any]:
     }
 
 
+LISTING = Listing(plural="users", fields=FIELDS, sortable=SORTABLE, rows=_rows, present=_user)
+
 ROUTES = (
+    *LISTING.routes(policy="iot:user:get", query=UserQuery, answer=UserList, with_detail=False),
     Route(
         method="GET",
         path="/v1/whoami",
@@ -120,15 +122,6 @@ ROUTES = (
         policy="iot:identity:whoami",
         summary="Tell who is asking, in which project and roles",
         answer=WhoAmIShape,
-    ),
-    Route(
-        method="GET",
-        path="/v1/users",
-        handler=index,
-        policy="iot:user:get",
-        summary="List users",
-        query=UserQuery,
-        answer=UserList,
     ),
     Route(
         method="POST",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from iotronic_mec import bundle
 from iotronic_mec.api import links, paging
 from iotronic_mec.api.controller import Answer, Call, Upload
+from iotronic_mec.api.listing import Listing
 from iotronic_mec.clock import iso
 from iotronic_mec.errors import BadRequest, Error, NotFound, TooLarge
 from iotronic_mec.feature import Route
@@ -37,6 +38,7 @@ from iotronic_mec.features.plugin.schema import (
     PluginShape,
     PluginUpdate,
 )
+from iotronic_mec.page import Page
 
 LOG = logging.getLogger(__name__)
 
@@ -73,20 +75,9 @@ _TENANT_HEADERS = {
 }
 
 
-def index(call: Call) -> dict[str, Any]:
-    """List plugins, a default choice of fields each."""
-    return _list(call, DEFAULT_FIELDS)
-
-
-def detail(call: Call) -> dict[str, Any]:
-    """List plugins, all fields each."""
-    return _list(call, FIELDS)
-
-
 def public(call: Call) -> dict[str, Any]:
     """List the public plugins of all projects."""
-    page = paging.page(call, sortable=SORTABLE, fields=FIELDS)
-    return _collection(call, page, store.Scope(project=None, only_public=True), DEFAULT_FIELDS)
+    return LISTING.page(call, _public_rows, DEFAULT_FIELDS)
 
 
 def show(call: Call) -> dict[str, Any]:
@@ -250,29 +241,24 @@ def _get(call: Call, ident: str) -> Plugin:
         )
 
 
-def _list(call: Call, default: Collection[str]) -> dict[str, Any]:
+def _rows(call: Call, connection: Any, page: Page) -> Sequence[Plugin]:
     query: PluginQuery = call.query
-    page = paging.page(call, sortable=SORTABLE, fields=FIELDS)
     if query.all_plugins and not call.allows("iot:plugin:get_all"):
         raise BadRequest(
             "all_plugins: only administrators may see all", details={"field": "all_plugins"}
         )
     project = None if query.all_plugins else call.context.project
     scope = store.Scope(project=project, with_public=query.with_public)
-    return _collection(call, page, scope, default)
+    return store.list_page(connection, scope, page)
 
 
-def _collection(
-    call: Call, page: paging.Page, scope: store.Scope, default: Collection[str]
-) -> dict[str, Any]:
-    fields = page.fields or default
-    with call.database.read() as connection:
-        found = store.list_page(connection, scope, page)
+def _public_rows(call: Call, connection: Any, page: Page) -> Sequence[Plugin]:
+    del call  # whoever asks
+    return store.list_page(connection, store.Scope(project=None, only_public=True), page)
 
-    def present(plugin: Plugin) -> dict[str, Any]:
-        return _present(call, plugin, fields, LISTED_CODE_BYTES)
 
-    return paging.collection(call, "plugins", found, page, present)
+def _item(call: Call, plugin: Plugin, fields: Collection[str]) -> dict[str, Any]:
+    return _present(call, plugin, fields, LISTED_CODE_BYTES)
 
 
 def _present(
@@ -313,25 +299,17 @@ def _code(call: Call, plugin: Plugin, longest: int) -> str | None:
         return None
 
 
+LISTING = Listing(
+    plural="plugins",
+    fields=FIELDS,
+    default=DEFAULT_FIELDS,
+    sortable=SORTABLE,
+    rows=_rows,
+    present=_item,
+)
+
 ROUTES = (
-    Route(
-        method="GET",
-        path="/v1/plugins",
-        handler=index,
-        policy="iot:plugin:get",
-        summary="List plugins",
-        query=PluginQuery,
-        answer=PluginList,
-    ),
-    Route(
-        method="GET",
-        path="/v1/plugins/detail",
-        handler=detail,
-        policy="iot:plugin:get",
-        summary="List plugins with all fields",
-        query=PluginQuery,
-        answer=PluginList,
-    ),
+    *LISTING.routes(policy="iot:plugin:get", query=PluginQuery, answer=PluginList),
     Route(
         method="GET",
         path="/v1/plugins/public",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from iotronic_mec.api import links, paging
+from iotronic_mec.api import links
 from iotronic_mec.api.controller import Answer, Call
+from iotronic_mec.api.listing import Listing
 from iotronic_mec.clock import iso
 from iotronic_mec.feature import Route
 from iotronic_mec.features.project import store
@@ -18,17 +19,10 @@ from iotronic_mec.features.project.schema import (
     ProjectShape,
     ProjectUpdate,
 )
+from iotronic_mec.page import Page
 
 FIELDS = tuple(ProjectShape.model_fields)
 SORTABLE = frozenset({"uuid", "name", "created_at", "updated_at"})
-
-
-def index(call: Call) -> dict[str, Any]:
-    """List projects."""
-    page = paging.page(call, sortable=SORTABLE, fields=FIELDS)
-    with call.database.read() as connection:
-        rows = store.list_projects(connection, page)
-    return paging.collection(call, "projects", rows, page, partial(_present, call))
 
 
 def show(call: Call) -> dict[str, Any]:
@@ -61,7 +55,13 @@ def _get(call: Call, ident: str) -> Project:
         return store.get_project(connection, ident)
 
 
-def _present(call: Call, project: Project) -> dict[str, Any]:
+def _rows(call: Call, connection: Any, page: Page) -> Sequence[Project]:
+    del call  # an administrator sees all
+    return store.list_projects(connection, page)
+
+
+def _present(call: Call, project: Project, fields: Collection[str] = ()) -> dict[str, Any]:
+    del fields  # all of them are at hand
     return {
         "uuid": project.uuid,
         "name": project.name,
@@ -72,15 +72,13 @@ def _present(call: Call, project: Project) -> dict[str, Any]:
     }
 
 
+LISTING = Listing(
+    plural="projects", fields=FIELDS, sortable=SORTABLE, rows=_rows, present=_present
+)
+
 ROUTES = (
-    Route(
-        method="GET",
-        path="/v1/projects",
-        handler=index,
-        policy="iot:project:get",
-        summary="List projects",
-        query=ProjectQuery,
-        answer=ProjectList,
+    *LISTING.routes(
+        policy="iot:project:get", query=ProjectQuery, answer=ProjectList, with_detail=False
     ),
     Route(
         method="POST",

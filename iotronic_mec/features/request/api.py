@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from iotronic_mec.api import links, paging
+from iotronic_mec.api import links
 from iotronic_mec.api.controller import Call
+from iotronic_mec.api.listing import Listing
 from iotronic_mec.clock import iso
 from iotronic_mec.feature import Route
 from iotronic_mec.features.request import store
@@ -18,17 +19,10 @@ from iotronic_mec.features.request.schema import (
     ResultList,
 )
 from iotronic_mec.operation import upstream_result, upstream_status
+from iotronic_mec.page import Page
 
 FIELDS = tuple(RequestShape.model_fields)
 SORTABLE = frozenset({"uuid", "action", "state", "created_at", "updated_at"})
-
-
-def index(call: Call) -> dict[str, Any]:
-    """List the requests of the project."""
-    page = paging.page(call, sortable=SORTABLE, fields=FIELDS)
-    with call.database.read() as connection:
-        found = store.list_page(connection, call.context.project, page, state=call.query.state)
-    return paging.collection(call, "requests", found, page, partial(_present, call))
 
 
 def show(call: Call) -> dict[str, Any]:
@@ -54,7 +48,12 @@ def _project(call: Call) -> str | None:
     return None if call.context.is_admin else call.context.project
 
 
-def _present(call: Call, request: Request) -> dict[str, Any]:
+def _rows(call: Call, connection: Any, page: Page) -> Sequence[Request]:
+    return store.list_page(connection, call.context.project, page, state=call.query.state)
+
+
+def _present(call: Call, request: Request, fields: Collection[str] = ()) -> dict[str, Any]:
+    del fields  # all of them are at hand
     return {
         "uuid": request.uuid,
         "destination_uuid": request.board,
@@ -89,25 +88,12 @@ def _present_result(part: Operation) -> dict[str, Any]:
     }
 
 
+LISTING = Listing(
+    plural="requests", fields=FIELDS, sortable=SORTABLE, rows=_rows, present=_present
+)
+
 ROUTES = (
-    Route(
-        method="GET",
-        path="/v1/requests",
-        handler=index,
-        policy="iot:request:get",
-        summary="List requests",
-        query=RequestQuery,
-        answer=RequestList,
-    ),
-    Route(
-        method="GET",
-        path="/v1/requests/detail",
-        handler=index,
-        policy="iot:request:get",
-        summary="List requests; the same as without detail",
-        query=RequestQuery,
-        answer=RequestList,
-    ),
+    *LISTING.routes(policy="iot:request:get", query=RequestQuery, answer=RequestList),
     Route(
         method="GET",
         path="/v1/requests/{request}",

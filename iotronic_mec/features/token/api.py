@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from iotronic_mec.api import links, paging
+from iotronic_mec.api import links
 from iotronic_mec.api.controller import Answer, Call
+from iotronic_mec.api.listing import Listing
 from iotronic_mec.clock import iso
 from iotronic_mec.feature import Route
 from iotronic_mec.features.identity import store as identity_store
@@ -19,29 +20,16 @@ from iotronic_mec.features.token.schema import (
     TokenQuery,
     TokenShape,
 )
+from iotronic_mec.page import Page
 
 FIELDS = tuple(name for name in TokenShape.model_fields if name != "secret")
 SORTABLE = frozenset({"uuid", "name", "expires_at", "last_used_at", "created_at"})
 
 
-def index(call: Call) -> dict[str, Any]:
-    """List the caller's tokens; an administrator may ask for others'."""
-    query: TokenQuery = call.query
-    page = paging.page(call, sortable=SORTABLE, fields=FIELDS)
-    owner: str | None = call.context.user
-    if query.user is not None or query.all_users:
-        call.enforce("iot:token:get_all", {})
-        owner = None if query.user is None else _user_uuid(call, query.user)
-    with call.database.read() as connection:
-        rows = store.list_tokens(connection, owner, page)
-    return paging.collection(call, "tokens", rows, page, partial(_token, call))
-
-
 def show(call: Call) -> dict[str, Any]:
     """Show one token, without its secret."""
-    fields = paging.wanted(call.query.fields, FIELDS)
     owner = _owner(call, "iot:token:get_all")
-    return paging.pick(_token(call, _get_token(call, call.path["token"], owner)), fields)
+    return LISTING.show(call, _get_token(call, call.path["token"], owner))
 
 
 def create(call: Call) -> Answer:
@@ -72,17 +60,25 @@ def _owner(call: Call, every: str) -> str | None:
     return None if call.allows(every) else call.context.user
 
 
-def _user_uuid(call: Call, ident: str) -> str:
-    with call.database.read() as connection:
-        return identity_store.get_user(connection, ident).uuid
-
-
 def _get_token(call: Call, ident: str, owner: str | None) -> Token:
     with call.database.read() as connection:
         return store.get_token(connection, ident, owner)
 
 
-def _token(call: Call, token: Token) -> dict[str, Any]:
+def _rows(call: Call, connection: Any, page: Page) -> Sequence[Token]:
+    """Return the caller's tokens; an administrator may ask for others'."""
+    query: TokenQuery = call.query
+    owner: str | None = call.context.user
+    if query.user is not None or query.all_users:
+        call.enforce("iot:token:get_all", {})
+        owner = None
+        if query.user is not None:
+            owner = identity_store.get_user(connection, query.user).uuid
+    return store.list_tokens(connection, owner, page)
+
+
+def _token(call: Call, token: Token, fields: Collection[str] = ()) -> dict[str, Any]:
+    del fields  # all of them are at hand
     return {
         "uuid": token.uuid,
         "name": token.name,
@@ -96,16 +92,10 @@ def _token(call: Call, token: Token) -> dict[str, Any]:
     }
 
 
+LISTING = Listing(plural="tokens", fields=FIELDS, sortable=SORTABLE, rows=_rows, present=_token)
+
 ROUTES = (
-    Route(
-        method="GET",
-        path="/v1/tokens",
-        handler=index,
-        policy="iot:token:get",
-        summary="List the own tokens",
-        query=TokenQuery,
-        answer=TokenList,
-    ),
+    *LISTING.routes(policy="iot:token:get", query=TokenQuery, answer=TokenList, with_detail=False),
     Route(
         method="POST",
         path="/v1/tokens",
