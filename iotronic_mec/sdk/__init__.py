@@ -23,6 +23,7 @@ from iotronic_mec.sdk.audit import AuditRow
 from iotronic_mec.sdk.board import Board, EnrolmentCode, Explanation, NewBoard, Reason
 from iotronic_mec.sdk.client import Client, Versions
 from iotronic_mec.sdk.errors import Error
+from iotronic_mec.sdk.fleet import Fleet
 from iotronic_mec.sdk.identity import Project, Token, User, WhoAmI
 from iotronic_mec.sdk.injection import Injection, LogLine, Logs, Target
 from iotronic_mec.sdk.plugin import NewPlugin, Plugin
@@ -38,6 +39,7 @@ __all__ = [
     "Error",
     "Explanation",
     "Finding",
+    "Fleet",
     "Head",
     "Injection",
     "LogLine",

@@ -58,6 +58,7 @@ class NewBoard:
     """A board to register.
 
     :param code: enrolment code, 8 to 36 characters; ``None``: the cloud makes one
+    :param fleet: name or uuid of a fleet of the project
     :param location: list of ``{"latitude", "longitude", "altitude"}``, strings
     :param more: further fields of the API, by name
     """
@@ -66,6 +67,7 @@ class NewBoard:
     code: str | None = None
     type: str | None = None
     mobile: bool | None = None
+    fleet: str | None = None
     labels: Mapping[str, str] | None = None
     location: list[dict[str, str]] | None = None
     extra: Mapping[str, Any] | None = None
@@ -78,6 +80,7 @@ class NewBoard:
             "code": self.code,
             "type": self.type,
             "mobile": self.mobile,
+            "fleet": self.fleet,
             "labels": self.labels,
             "location": self.location,
             "extra": self.extra,
@@ -124,7 +127,7 @@ class Boards:
     def iterate(self, *, limit: int | None = None, **filters: Json) -> Iterator[Board]:
         """Yield boards with all fields.
 
-        :param filters: ``status``, ``project`` (administrators), ``sort_key``, …
+        :param filters: ``status``, ``fleet``, ``project`` (administrators), ``sort_key``, …
         """
         items = iter_items(self._transport, f"{PATH}/detail", "boards", query=filters, limit=limit)
         return map(Board.from_wire, items)

@@ -11,6 +11,7 @@ from keystoneauth1.plugin import BaseAuthPlugin
 from iotronic_mec import __version__
 from iotronic_mec.sdk.audit import Audit
 from iotronic_mec.sdk.board import Boards
+from iotronic_mec.sdk.fleet import Fleets
 from iotronic_mec.sdk.identity import Directory, Project, Token, User, WhoAmI
 from iotronic_mec.sdk.injection import Injections
 from iotronic_mec.sdk.plugin import Plugins
@@ -43,6 +44,7 @@ class Client:
     ) -> None:
         self.transport = Transport(session, endpoint=endpoint, **options)
         self.boards = Boards(self.transport)
+        self.fleets = Fleets(self.transport)
         self.plugins = Plugins(self.transport)
         self.injections = Injections(self.transport)
         self.requests = Requests(self.transport)

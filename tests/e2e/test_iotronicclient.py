@@ -100,6 +100,25 @@ def test_plugins_are_created_listed_shown_updated_and_deleted(
     assert "could not be found" in gone
 
 
+def test_fleets_are_created_listed_shown_updated_filled_and_deleted(iotronic: Upstream) -> None:
+    """The life of a fleet by upstream's commands, by name and by uuid."""
+    iotronic("fleet-create", "slope", "--description", "south")
+    iotronic("board-create", "s-1", "code-slope-1", "gateway", "1", "2", "3", "--fleet", "slope")
+    listed = iotronic("fleet-list", "--detail")
+    shown = iotronic.json("fleet-show", "slope")
+    iotronic("fleet-update", "slope", "description=north")
+    by_name = iotronic("boards-in-fleet", "slope", "--detail")
+    by_uuid = iotronic("boards-in-fleet", shown["uuid"], "--status", "registered")
+    none = iotronic("boards-in-fleet", "slope", "--status", "online")
+    iotronic("board-delete", "s-1")
+    iotronic("fleet-delete", "slope")
+
+    assert "slope" in listed and "south" in listed
+    assert "s-1" in by_name and "s-1" in by_uuid
+    assert "s-1" not in none
+    assert "slope" not in iotronic("fleet-list")
+
+
 def test_a_callable_plugin_is_injected_called_and_removed(
     iotronic: Upstream, board: str, tmp_path: Path
 ) -> None:

@@ -99,6 +99,7 @@ class HttpCloud:
         self.injected: dict[str, dict[str, Any]] = {}
         self.collections: dict[str, dict[str, dict[str, Any]]] = {
             "boards": {"kitchen": item("kitchen", status="online", labels={"room": "1"})},
+            "fleets": {"field": item("field", description="")},
             "plugins": {"digits": item("digits", callable=True, public=False, parameters={})},
             "users": {"admin": item("admin", roles=["admin"], project="p")},
             "projects": {"p": item("p")},
@@ -213,6 +214,12 @@ class HttpCloud:
         """A thing less."""
         del self.collections[noun][self.find(noun, name)["name"]]
         return Reply(status=204)
+
+    def on_fleet_boards(self, seen: Seen, name: str) -> Reply:
+        """The boards of a fleet."""
+        fleet = self.find("fleets", name)["uuid"]
+        inside = [row for row in self.collections["boards"].values() if row.get("fleet") == fleet]
+        return self._paged(seen, "boards", inside)
 
     def on_code(self, seen: Seen, name: str) -> Reply:
         """A new enrolment code."""
@@ -358,10 +365,11 @@ class HttpCloud:
 
 
 NAME = r"(?P<name>[^/]+)"
-NOUN = r"(?P<noun>boards|plugins|users|projects|tokens)"
+NOUN = r"(?P<noun>boards|fleets|plugins|users|projects|tokens)"
 ROUTES = (
     (rf"GET /v1/{NOUN}(/detail|/public)?", "on_list"),
     (rf"POST /v1/{NOUN}", "on_create"),
+    (rf"GET /v1/fleets/{NAME}/boards/detail", "on_fleet_boards"),
     (rf"GET /v1/boards/{NAME}/explain", "on_explain"),
     (rf"POST /v1/boards/{NAME}/enrolment-code", "on_code"),
     (rf"POST /v1/boards/{NAME}/action", "on_board_action"),

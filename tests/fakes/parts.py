@@ -23,7 +23,15 @@ from iotronic_mec.db.session import Database
 from iotronic_mec.drivers.storage.fake import FakeStorage
 from iotronic_mec.events.outbox import Outbox, list_after
 from iotronic_mec.feature import Feature, Parts, Settings
-from iotronic_mec.features import blob, board, enrolment_code, injection, plugin, request
+from iotronic_mec.features import (
+    blob,
+    board,
+    enrolment_code,
+    fleet,
+    injection,
+    plugin,
+    request,
+)
 from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin
 from iotronic_mec.features.request import store as request_store
@@ -35,6 +43,7 @@ FEATURES: tuple[Feature, ...] = (
     blob.FEATURE,
     enrolment_code.FEATURE,
     request.FEATURE,
+    fleet.FEATURE,
     board.FEATURE,
     plugin.FEATURE,
     injection.FEATURE,

@@ -39,6 +39,7 @@ class CreateBoard(Showing):
             code=parsed_args.code,
             type=parsed_args.type,
             mobile=parsed_args.mobile,
+            fleet=parsed_args.fleet,
             labels=merged(None, parsed_args.label) if parsed_args.label else None,
             location=parsed_args.location,
             extra=parsed_args.extra,
@@ -57,6 +58,7 @@ class ListBoards(Listing):
             choices=("registered", "offline", "online"),
             help="only boards of this status",
         )
+        parser.add_argument("--fleet", help="only boards of this fleet, name or uuid")
         parser.add_argument("--project", help="boards of another project (administrators)")
         parser.add_argument("--long", action="store_true", help="show more columns")
         add_limit(parser)
@@ -65,9 +67,12 @@ class ListBoards(Listing):
     def take_action(self, parsed_args: argparse.Namespace) -> Rows:
         """List them."""
         boards = self.cloud.boards.iterate(
-            limit=parsed_args.limit, status=parsed_args.status, project=parsed_args.project
+            limit=parsed_args.limit,
+            status=parsed_args.status,
+            fleet=parsed_args.fleet,
+            project=parsed_args.project,
         )
-        more = ("project", "owner", "mobile", "location", "created_at", "updated_at")
+        more = ("fleet", "project", "owner", "mobile", "location", "created_at", "updated_at")
         return many(boards, LISTED + more if parsed_args.long else LISTED)
 
 
@@ -98,13 +103,18 @@ class SetBoard(Showing):
             default=[],
             help="take a label away; can be repeated",
         )
+        parser.add_argument(
+            "--unset-fleet", action="store_true", help="take the board out of its fleet"
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Change it."""
         given = vars(parsed_args)
-        named = ("name", "type", "mobile", "location", "extra")
+        named = ("name", "type", "mobile", "fleet", "location", "extra")
         changes: dict[str, Any] = {k: given[k] for k in named if given[k] is not None}
+        if parsed_args.unset_fleet:
+            changes["fleet"] = None
         if parsed_args.label or parsed_args.unset_label:
             present = self.cloud.boards.get(parsed_args.board).labels
             labels = merged(dict(present or {}), parsed_args.label)
@@ -202,6 +212,7 @@ def with_board(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def add_fields(parser: argparse.ArgumentParser) -> None:
     """Add the fields of a board a user may set."""
     parser.add_argument("--type", help="kind of board, a free text")
+    parser.add_argument("--fleet", help="fleet it is in, name or uuid")
     parser.add_argument(
         "--mobile",
         action=argparse.BooleanOptionalAction,

@@ -15,7 +15,8 @@ FEATURE = Feature(
     policies=POLICIES,
     commands=BoardCommands,
     actions=frozenset(ACTIONS),
-    may_delete={"project": store.refuse_project},
+    may_delete={"project": store.refuse_project, "fleet": store.refuse_fleet},
+    on_delete={"fleet": reports.fleet_deleted},
     consumers=(
         Consumer(
             name="wamp-directory",

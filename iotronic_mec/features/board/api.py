@@ -19,6 +19,7 @@ from iotronic_mec.features.board.schema import (
     ActionBody,
     BoardCreate,
     BoardList,
+    BoardListQuery,
     BoardQuery,
     BoardShape,
     BoardUpdate,
@@ -26,6 +27,7 @@ from iotronic_mec.features.board.schema import (
     FieldsQuery,
     NewCode,
 )
+from iotronic_mec.features.fleet import store as fleet_store
 from iotronic_mec.page import Page
 
 DEFAULT_FIELDS = (
@@ -57,7 +59,7 @@ def show(call: Call) -> dict[str, Any]:
 
 def create(call: Call) -> Answer:
     """Register a board."""
-    given = call.body.model_dump(exclude={"fleet"})
+    given = call.body.model_dump()
     made = call.ask("board", "create", **given)
     body = _present(call, _get(call, made["uuid"]))
     body |= {"code": made["code"], "enrol_url": call.settings.wamp_url}
@@ -117,7 +119,7 @@ def _get(call: Call, ident: str | None = None) -> Board:
 
 def _rows(call: Call, connection: Any, page: Page) -> Sequence[Board]:
     query: BoardQuery = call.query
-    project: str | None = call.context.project
+    project = call.context.project
     if query.project is not None and query.project != project:
         if not call.allows("iot:board:get_all"):
             raise BadRequest(
@@ -125,7 +127,17 @@ def _rows(call: Call, connection: Any, page: Page) -> Sequence[Board]:
             )
         project = query.project
     labels = {} if query.label is None else dict(_pair(term) for term in query.label.split(","))
-    return store.list_page(connection, project, page, status=query.status, labels=labels)
+    named = call.path.get("fleet") or getattr(query, "fleet", None)
+    fleet = None if named is None else _fleet(call, connection, project, named)
+    return store.list_page(
+        connection, project, page, status=query.status, fleet=fleet, labels=labels
+    )
+
+
+def _fleet(call: Call, connection: Any, project: str, fleet: str) -> str:
+    """Return a fleet's uuid; of another project only for administrators, by uuid."""
+    every = call.context.is_admin
+    return fleet_store.get_fleet(connection, project, fleet, every=every).uuid
 
 
 def _pair(term: str) -> tuple[str, str]:
@@ -183,7 +195,14 @@ LISTING = Listing(
 )
 
 ROUTES = (
-    *LISTING.routes(policy="iot:board:get", query=BoardQuery, answer=BoardList),
+    *LISTING.routes(policy="iot:board:get", query=BoardListQuery, answer=BoardList),
+    *LISTING.routes(
+        policy="iot:board:get",
+        query=BoardQuery,
+        answer=BoardList,
+        path="/v1/fleets/{fleet}/boards",
+        noun="the boards of a fleet",
+    ),
     Route(
         method="POST",
         path="/v1/boards",

@@ -26,6 +26,7 @@ from iotronic_mec.features.board.model import (
 from iotronic_mec.features.board.reports import BoardReports
 from iotronic_mec.features.enrolment_code import model as codes
 from iotronic_mec.features.enrolment_code import store as code_store
+from iotronic_mec.features.fleet import store as fleet_store
 from iotronic_mec.features.project import store as project_store
 from iotronic_mec.features.request import store as request_store
 from iotronic_mec.features.request.model import Operation, Order
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-CHANGEABLE = frozenset({"name", "type", "mobile", "extra", "labels", "location"})
+CHANGEABLE = frozenset({"name", "type", "mobile", "fleet", "extra", "labels", "location"})
 """What an update may change; the rest follows from what the board does."""
 
 
@@ -64,6 +65,7 @@ class BoardCommands(BoardReports):
         uuid: str | None = None,
         type: str | None = None,
         mobile: bool = False,
+        fleet: str | None = None,
         extra: dict[str, Any] | None = None,
         labels: dict[str, str] | None = None,
         location: list[dict[str, str]] | None = None,
@@ -71,7 +73,9 @@ class BoardCommands(BoardReports):
         """Register a board and give it a one-time enrolment code.
 
         :returns: ``{"uuid", "code"}``; the code is shown only here
+        :param fleet: a fleet of the project, by uuid or name
         :raises BoardExists: the name is taken in the project, or the uuid
+        :raises FleetNotFound: the project has no such fleet
         :raises codes.CodeExists: the code is in use
         """
         now = self._parts.clock.now()
@@ -98,7 +102,8 @@ class BoardCommands(BoardReports):
                 raise BoardExists(f"name: a board named {board.name} exists in this project")
             if exists(connection, board.uuid):
                 raise BoardExists(f"uuid: a board {board.uuid} exists already")
-            store.insert_board(connection, board)
+            placed = replace(board, fleet=_fleet(connection, board.project, fleet))
+            store.insert_board(connection, placed)
             code_store.put(connection, board.uuid, self._digest(clear), now)
             self._note(connection, context, "board.create", board.project, board.uuid)
 
@@ -111,6 +116,7 @@ class BoardCommands(BoardReports):
 
         :raises BoardNotFound: no such board in the project
         :raises BoardExists: the new name is taken
+        :raises FleetNotFound: the project has no such fleet
         """
         unknown = set(values) - CHANGEABLE
         if unknown:
@@ -126,6 +132,8 @@ class BoardCommands(BoardReports):
                 ids.check_name(name)
                 if store.name_taken(connection, target.project, name):
                     raise BoardExists(f"name: a board named {name} exists in this project")
+            if "fleet" in columns:
+                columns["fleet"] = _fleet(connection, target.project, columns["fleet"])
             store.update_board(connection, target.uuid, {**columns, "updated_at": now})
             if "labels" in values:
                 store.set_labels(connection, target.uuid, values["labels"])
@@ -334,6 +342,13 @@ def exists(connection: Connection, uuid: str) -> bool:
     except BoardNotFound:
         return False
     return True
+
+
+def _fleet(connection: Connection, project: str, fleet: str | None) -> str | None:
+    """Return the uuid of the fleet a board is to be in; nobody deletes it meanwhile."""
+    if fleet is None:
+        return None
+    return fleet_store.get_fleet(connection, project, fleet, held=True).uuid
 
 
 def _location(place: Mapping[str, str], now: datetime | None = None) -> Location:

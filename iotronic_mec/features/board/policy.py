@@ -13,13 +13,20 @@ POLICIES = (
             ("GET", "/v1/boards"),
             ("GET", "/v1/boards/detail"),
             ("GET", "/v1/boards/{board}"),
+            ("GET", "/v1/fleets/{fleet}/boards"),
+            ("GET", "/v1/fleets/{fleet}/boards/detail"),
         ),
     ),
     Policy(
         name="iot:board:get_all",
         check="rule:iot_admin",
         description="List the boards of another project, or of all",
-        operations=(("GET", "/v1/boards"), ("GET", "/v1/boards/detail")),
+        operations=(
+            ("GET", "/v1/boards"),
+            ("GET", "/v1/boards/detail"),
+            ("GET", "/v1/fleets/{fleet}/boards"),
+            ("GET", "/v1/fleets/{fleet}/boards/detail"),
+        ),
     ),
     Policy(
         name="iot:board:create",

@@ -322,6 +322,11 @@ def _only_cloud(context: Context) -> None:
         raise errors.Forbidden("only the cloud's own processes may report")
 
 
+def fleet_deleted(parts: Parts, connection: Connection, fleet: str) -> None:
+    """Take the boards out of a fleet that is being deleted."""
+    store.release_fleet(connection, fleet, parts.clock.now())
+
+
 def spread(parts: Parts, event: Mapping[str, Any]) -> None:
     """Tell the wamp agents which boards they may let in; consumer of events."""
     context = system_context()

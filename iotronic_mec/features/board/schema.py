@@ -17,6 +17,7 @@ from iotronic_mec.api.fields import (
     Query,
     Shape,
     Text,
+    UUIDOrName,
 )
 from iotronic_mec.api.paging import PageQuery
 from lightning_agent.protocol import names
@@ -108,7 +109,7 @@ class BoardCreate(Body):
     uuid: UUID | None = None
     type: Text | None = Field(None, max_length=255)
     mobile: Boolean = False
-    fleet: None = Field(None, description="fleets come with a later version")
+    fleet: UUIDOrName | None = Field(None, description="a fleet of the project, by uuid or name")
     extra: JSONObject = Field(default_factory=dict)
     labels: Labels = Field(default_factory=dict)
     location: list[LocationBody] = Field(default_factory=list, max_length=16)
@@ -120,6 +121,7 @@ class BoardUpdate(Body):
     name: Name | None = None
     type: Text | None = Field(None, max_length=255)
     mobile: Boolean | None = None
+    fleet: UUIDOrName | None = Field(None, description="null takes the board out of its fleet")
     extra: JSONObject | None = None
     labels: Labels | None = None
     location: list[LocationBody] | None = Field(None, max_length=16)
@@ -138,6 +140,12 @@ class BoardQuery(PageQuery):
         max_length=1024,
         pattern=r"^[^=,]{1,63}=[^,]{0,255}(,[^=,]{1,63}=[^,]{0,255})*$",
     )
+
+
+class BoardListQuery(BoardQuery):
+    """What the list of all boards may be narrowed by."""
+
+    fleet: UUIDOrName | None = Field(None, description="a fleet of the project, uuid or name")
 
 
 class FieldsQuery(Query):

@@ -33,6 +33,7 @@ from iotronic_mec.features.board.model import (
     Target,
 )
 from iotronic_mec.features.board.table import board, board_label, board_location
+from iotronic_mec.features.fleet.model import FleetInUse
 from iotronic_mec.page import Page
 
 _TARGET = (board.c.uuid, board.c.project, board.c.name, board.c.status, board.c.agent)
@@ -79,12 +80,14 @@ def list_page(
     page: Page,
     *,
     status: str | None = None,
+    fleet: str | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> list[Board]:
     """Return a page of boards, and one more when there are more.
 
     :param project: whose; ``None`` for those of all projects
     :param status: only boards of this status
+    :param fleet: only boards of the fleet with this uuid
     :param labels: only boards that carry all of these
     :raises MarkerNotFound: the page's marker is no board of these
     """
@@ -96,8 +99,10 @@ def list_page(
             board_label.c.key == key, board_label.c.value == value
         )
         scoped = scoped.where(board.c.id.in_(carriers))
-    # a filter, not the scope: the marker's status may have changed since its page
+    # filters, not the scope: the marker's may have changed since its page
     filters = [] if status is None else [board.c.status == status]
+    if fleet is not None:
+        filters.append(board.c.fleet == fleet)
     return to_boards(connection, keyset.fetch(connection, scoped, board, page, *filters))
 
 
@@ -201,6 +206,29 @@ def refuse_project(connection: Connection, project: str) -> None:
     """
     if connection.execute(select(board.c.id).where(board.c.project == project)).first():
         raise ProjectHasBoards(f"project {project} has boards: delete them first")
+
+
+def refuse_fleet(connection: Connection, fleet: str) -> None:
+    """Veto the deletion of a fleet that has boards.
+
+    :raises FleetInUse: it has
+    """
+    count = connection.execute(
+        select(func.count()).select_from(board).where(board.c.fleet == fleet)
+    ).scalar()
+    if count:
+        raise FleetInUse(
+            f"fleet {fleet} has {count} board{'' if count == 1 else 's'}: take them out first,"
+            " or delete it with release=true",
+            details={"boards": count},
+        )
+
+
+def release_fleet(connection: Connection, fleet: str, now: datetime) -> None:
+    """Take all boards out of a fleet."""
+    connection.execute(
+        update(board).where(board.c.fleet == fleet).values(fleet=None, updated_at=now)
+    )
 
 
 def key_of(connection: Connection, uuid: str) -> int:

@@ -34,6 +34,7 @@ board = Table(
     Index(None, "project", "created_at", "id"),
     Index(None, "created_at", "id"),
     Index(None, "agent", "status"),
+    Index(None, "fleet", "created_at", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -1,0 +1,96 @@
+"""Fleets: named sets of boards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from iotronic_mec.sdk.board import Board
+from iotronic_mec.sdk.names import segment
+from iotronic_mec.sdk.paging import iter_items
+from iotronic_mec.sdk.resource import MOMENT, Resource
+from iotronic_mec.sdk.transport import Call, Json, Transport
+
+PATH = "/v1/fleets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet(Resource):
+    """A named set of boards of one project."""
+
+    uuid: str
+    name: str | None = None
+    project: str | None = None
+    description: str | None = None
+    extra: Json = None
+    created_at: datetime | None = field(default=None, metadata=MOMENT)
+    updated_at: datetime | None = field(default=None, metadata=MOMENT)
+
+
+class Fleets:
+    """The fleets of the caller's project; a fleet is given by name or uuid."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def iterate(self, *, limit: int | None = None, **filters: Json) -> Iterator[Fleet]:
+        """Yield fleets with all fields.
+
+        :param filters: ``project`` (administrators), ``sort_key``, ``sort_dir``
+        """
+        items = iter_items(self._transport, f"{PATH}/detail", "fleets", query=filters, limit=limit)
+        return map(Fleet.from_wire, items)
+
+    def get(self, fleet: str) -> Fleet:
+        """Return one fleet.
+
+        :raises NotFound: there is none of this name or uuid
+        """
+        return Fleet.from_wire(self._transport.json(Call(method="GET", path=_path(fleet))))
+
+    def create(
+        self,
+        name: str,
+        *,
+        description: str = "",
+        extra: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Fleet:
+        """Make a fleet.
+
+        :raises Conflict: the project has one of this name
+        """
+        body: dict[str, Any] = {"name": name, "description": description}
+        if extra is not None:
+            body["extra"] = dict(extra)
+        call = Call(method="POST", path=PATH, json=body, idempotency_key=idempotency_key)
+        return Fleet.from_wire(self._transport.json(call))
+
+    def update(self, fleet: str, changes: Mapping[str, Any]) -> Fleet:
+        """Change fields of a fleet and return it."""
+        call = Call(method="PATCH", path=_path(fleet), json=dict(changes))
+        return Fleet.from_wire(self._transport.json(call))
+
+    def delete(self, fleet: str, *, release: bool = False) -> None:
+        """Delete a fleet.
+
+        :param release: take its boards out first
+        :raises Conflict: it has boards
+        """
+        query: dict[str, Json] = {"release": "true"} if release else {}
+        self._transport.send(Call(method="DELETE", path=_path(fleet), query=query))
+
+    def boards(self, fleet: str, *, limit: int | None = None, **filters: Json) -> Iterator[Board]:
+        """Yield the boards of a fleet, with all fields.
+
+        :param filters: ``status``, ``label``, ``sort_key``, …
+        """
+        path = f"{_path(fleet)}/boards/detail"
+        items = iter_items(self._transport, path, "boards", query=filters, limit=limit)
+        return map(Board.from_wire, items)
+
+
+def _path(fleet: str) -> str:
+    return f"{PATH}/{segment(fleet, 'fleet')}"
