@@ -15,15 +15,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 GENESIS = "0" * 64
 """What stands as ``previous`` in the first row, sequence 1."""
 
 NOT_HASHED = frozenset({"hash", "links"})
 """Fields outside the hash: the hash itself, and the addresses of the answer."""
+
+_HEAD = re.compile(r"[0-9]{1,18}:[0-9a-f]{64}")
 
 CHANGED = "changed"
 """The row's contents do not give the row's hash."""
@@ -41,6 +44,37 @@ class Head:
 
     sequence: int
     hash: str
+
+    def __str__(self) -> str:
+        return f"{self.sequence}:{self.hash}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``<sequence>:<sha256>``.
+
+        :raises ValueError: it is something else
+
+        >>> Head.parse("3:" + "a" * 64).sequence
+        3
+        """
+        if _HEAD.fullmatch(text) is None:
+            raise ValueError(f"{text[:80]!r} is not SEQUENCE:SHA256")
+        sequence, _, digest = text.partition(":")
+        return cls(sequence=int(sequence), hash=digest)
+
+
+def parse_heads(text: str) -> tuple[Head, ...]:
+    """Read a kept file of heads: one a line, at its end, after whatever else stands there.
+
+    Empty lines and lines that begin with ``#`` are skipped.
+
+    :raises ValueError: a line ends in something else, or there is no head
+    """
+    lines = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
+    heads = tuple(Head.parse(words[-1]) for words in lines if words)
+    if not heads:
+        raise ValueError("it holds no head")
+    return heads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,16 +131,21 @@ def verify(
     rows: Iterable[Mapping[str, Any]],
     *,
     after: Head | None = None,
-    expected: Head | None = None,
+    expected: Head | Iterable[Head] | None = None,
     own_rows: bool = False,
 ) -> Verdict:
     """Check rows in the order given.
 
     :param after: row before the first one given; ``None``: the chain begins here
-    :param expected: head of an earlier check; it must be found again
+    :param expected: heads kept elsewhere; each must be found again, which a
+        chain that was cut, or signed anew, cannot do
     :param own_rows: the rows are a selection (what one project may read), so
         that gaps are no findings; changed and reordered ones still are
     """
+    if expected is None:
+        expected = ()
+    elif isinstance(expected, Head):
+        expected = (expected,)
     walk = _Walk(after=after, expected=expected, own_rows=own_rows)
     for row in rows:
         walk.step(row)
@@ -116,11 +155,14 @@ def verify(
 class _Walk:
     """One pass over a chain."""
 
-    def __init__(self, *, after: Head | None, expected: Head | None, own_rows: bool) -> None:
+    def __init__(self, *, after: Head | None, expected: Iterable[Head], own_rows: bool) -> None:
         self._last = after or Head(sequence=0, hash=GENESIS)
-        self._expected = expected
+        self._expected: dict[int, set[str]] = {}
+        for known in expected:
+            # the head of a chain without rows says nothing of those that came later
+            if known.sequence > 0 and known != after:
+                self._expected.setdefault(known.sequence, set()).add(known.hash)
         self._own_rows = own_rows
-        self._found_expected = expected is None or expected == after
         self._rows = 0
         self._findings: list[Finding] = []
 
@@ -144,19 +186,19 @@ class _Walk:
             return
         self._check_link(sequence, previous)
         self._last = Head(sequence=sequence, hash=stated)
-        if self._expected is not None and sequence == self._expected.sequence:
-            self._found_expected = stated == self._expected.hash
+        known = self._expected.pop(sequence, None)
+        if known is not None and known != {stated}:
+            text = f"row {sequence} is not the one known before"
+            self._add(CHANGED, sequence, sequence, text)
 
     def end(self) -> Verdict:
         """Return what was found in all rows."""
-        expected = self._expected
-        if expected is not None and not self._found_expected:
-            number = expected.sequence
-            if self._last.sequence < number:
-                first = self._last.sequence + 1
-                self._add(REMOVED, first, number, f"missing: {_span(first, number)}")
-            else:
-                self._add(CHANGED, number, number, f"row {number} is not the one known before")
+        beyond = [number for number in self._expected if number > self._last.sequence]
+        for number in sorted(self._expected.keys() - set(beyond)):
+            self._add(CHANGED, number, number, f"row {number} is not the one known before")
+        if beyond:
+            first, last = self._last.sequence + 1, max(beyond)
+            self._add(REMOVED, first, last, f"missing: {_span(first, last)}")
         head = self._last if self._last.sequence else None
         return Verdict(rows=self._rows, findings=tuple(self._findings), head=head)
 

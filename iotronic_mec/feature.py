@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from iotronic_mec.clock import Clock
     from iotronic_mec.context import Context
     from iotronic_mec.db.session import Database
+    from iotronic_mec.drivers.ledger.base import Ledger
     from iotronic_mec.drivers.storage.base import Storage
     from iotronic_mec.rpc.boards import Boards
 
@@ -133,6 +134,9 @@ class Settings:
     trust_proxy_headers: bool = False
     policy_file: Path | None = None
     storage_driver: str = "filesystem"
+    ledger_driver: str = "none"
+    ledger_path: str = "audit-heads.log"
+    audit_head_interval_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +151,7 @@ class Parts:
     secret: bytes
     audit: AuditWriter
     emit: EventWriter
+    ledger: Ledger | None = None
     on_finished: Mapping[str, Callable[[Parts, Any, Any], None]] = field(default_factory=dict)
     transient: Mapping[str, Callable[[Parts, Any, Any], dict[str, Any]]] = field(
         default_factory=dict

@@ -45,6 +45,7 @@ COMMANDS: Final = {
     "request wait": f"{_V1}.request:WaitRequest",
     "request cancel": f"{_V1}.request:CancelRequest",
     "audit list": f"{_V1}.audit:ListAudit",
+    "audit head": f"{_V1}.audit:ShowAuditHead",
     "audit verify": f"{_V1}.audit:VerifyAudit",
     "user create": f"{_V1}.identity:CreateUser",
     "user list": f"{_V1}.identity:ListUsers",

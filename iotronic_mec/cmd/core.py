@@ -30,7 +30,7 @@ from iotronic_mec.context import system_context
 from iotronic_mec.db import migrate
 from iotronic_mec.db.engine import open_database, sqlite_url
 from iotronic_mec.db.session import Database
-from iotronic_mec.drivers.load import load_storage
+from iotronic_mec.drivers.load import load_ledger, load_storage
 from iotronic_mec.errors import Error, Unavailable
 from iotronic_mec.events.outbox import Outbox
 from iotronic_mec.events.relay import Relay
@@ -118,6 +118,7 @@ def build_parts(
         secret=secret,
         audit=AuditChain(clock, database),
         emit=Outbox(clock),
+        ledger=load_ledger(settings.ledger_driver, settings.state_dir / settings.ledger_path),
         on_finished={k: v for feature in features for k, v in feature.on_finished.items()},
         transient={k: v for feature in features for k, v in feature.transient.items()},
         may_delete=vetoes,

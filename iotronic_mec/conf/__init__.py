@@ -67,6 +67,9 @@ def load_settings(folder: Path, *, public_url: str, content_url: str, wamp_url: 
         request_retention_s=conf.conductor.request_retention_s,
         max_token_life_s=conf.identity.max_token_life_s,
         storage_driver=conf.storage.driver,
+        ledger_driver=conf.audit.ledger_driver,
+        ledger_path=conf.audit.ledger_path,
+        audit_head_interval_s=conf.audit.head_interval_s,
         policy_file=folder / conf.api.policy_file,
         trust_proxy_headers=conf.api.trust_proxy_headers,
     )

@@ -17,7 +17,7 @@ in :mod:`iotronic_mec.sdk.errors`; all derive from :class:`Error`.
 
 from __future__ import annotations
 
-from iotronic_mec.audit_chain import Finding, Head, Verdict
+from iotronic_mec.audit_chain import Finding, Head, Verdict, parse_heads
 from iotronic_mec.sdk.answer import Answer
 from iotronic_mec.sdk.audit import AuditRow
 from iotronic_mec.sdk.board import Board, EnrolmentCode, Explanation, NewBoard, Reason
@@ -58,4 +58,5 @@ __all__ = [
     "Verdict",
     "Versions",
     "WhoAmI",
+    "parse_heads",
 ]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from iotronic_mec.audit_chain import Head, Verdict, verify
+from iotronic_mec.sdk.errors import UnexpectedAnswer
 from iotronic_mec.sdk.paging import iter_items
 from iotronic_mec.sdk.resource import MOMENT, Resource
-from iotronic_mec.sdk.transport import Json, Transport
+from iotronic_mec.sdk.transport import Call, Json, Transport
 
 PATH = "/v1/audit"
 
@@ -53,10 +54,23 @@ class Audit:
         """Yield rows exactly as they came: what the hashes are made of."""
         return iter_items(self._transport, PATH, "audit", query=filters, limit=limit)
 
-    def verify(self, *, expected: Head | None = None, own_rows: bool = False) -> Verdict:
+    def head(self) -> Head:
+        """Return the end of the chain, to be kept where the cloud cannot reach.
+
+        :raises UnexpectedAnswer: the answer is no head
+        """
+        told = self._transport.json(Call(method="GET", path=f"{PATH}/head"))
+        try:
+            return Head.parse(str(told["head"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnexpectedAnswer("the answer is no head of the audit") from error
+
+    def verify(
+        self, *, expected: Head | Iterable[Head] | None = None, own_rows: bool = False
+    ) -> Verdict:
         """Fetch the whole audit and check its chain here, not in the cloud.
 
-        :param expected: head of an earlier check; shows a cut end too
+        :param expected: heads kept before; show a cut end and a chain signed anew
         :param own_rows: the caller reads a selection; gaps are no findings
         """
         return verify(self.iter_raw(), expected=expected, own_rows=own_rows)

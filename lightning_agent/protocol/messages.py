@@ -34,6 +34,7 @@ MAX_INTEGER = 2**31
 
 _UUID_FIELDS = frozenset({"board", "operation", "request", "plugin"})
 _DIGEST_FIELDS = frozenset({"digest"})
+_HEAD = re.compile(r"[0-9]{1,18}:[0-9a-f]{64}")
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -102,7 +103,10 @@ class PluginActual(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join(Message):
-    """First report of a session: what the board is and holds."""
+    """First report of a session: what the board is and holds.
+
+    ``audit_head``: the newest head of the cloud's audit the board was ever told.
+    """
 
     protocol: int
     agent_version: str
@@ -110,6 +114,7 @@ class Join(Message):
     capabilities: dict[str, Any] = field(default_factory=dict)
     connectivity: dict[str, Any] = field(default_factory=dict)
     plugins: list[PluginActual] = field(default_factory=list)
+    audit_head: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +144,7 @@ class Joined(Message):
 
     ``retry_window_s``: the first retry after a loss is uniform in 0…this.
     ``heartbeat_s``: seconds between reports of unconfirmed operations.
+    ``audit_head``: the present end of the cloud's audit, ``<sequence>:<sha256>``.
     """
 
     board: str
@@ -146,6 +152,7 @@ class Joined(Message):
     retry_window_s: float
     heartbeat_s: float
     plugins: list[PluginDesired] = field(default_factory=list)
+    audit_head: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,6 +330,8 @@ def _check_text(value: str, where: str, name: str) -> None:
         raise BadMessage(f"{where}: not a lower-case uuid")
     if name in _DIGEST_FIELDS and names.DIGEST.fullmatch(value) is None:
         raise BadMessage(f"{where}: not a SHA-256 in hexadecimal digits")
+    if name == "audit_head" and _HEAD.fullmatch(value) is None:
+        raise BadMessage(f"{where}: not <sequence>:<sha256>")
     if name == "public_key" and _KEY.fullmatch(value) is None:
         raise BadMessage(f"{where}: not 64 hexadecimal digits")
     if name == "state" and value not in STATES:

@@ -37,6 +37,7 @@ from lightning_agent.session.transport import (
     Target,
     trust_root,
 )
+from lightning_agent.state.audit_head import AuditHead
 from lightning_agent.state.disk import ThreadDisk
 from lightning_agent.state.identity import IDENTITY_FILE, BoardKey, Identity
 from lightning_agent.state.journal import FILE_NAME, open_journal
@@ -71,6 +72,7 @@ class Agent:
         self._journal = open_journal(conf.state_dir / FILE_NAME)
         self._outbox = Outbox(reactor, self._disk, self._journal)
         self._store = Store(conf.state_dir, self._disk)
+        self._audit_head = AuditHead(conf.state_dir, self._disk, identity.board)
         self._link = Link(reactor, conf.state_dir)
         self._make_plugins(randomness)
         self._make_session(randomness)
@@ -133,6 +135,7 @@ class Agent:
             link=self._link,
             keeper=self._keeper,
             outbox=self._outbox,
+            audit_head=lambda: self._audit_head.newest,
             local_ip=self._local_ip,
             procedures=lambda: self._dispatcher.procedures,
         )
@@ -214,6 +217,7 @@ class Agent:
         LOG.info("board %s: %d plugins desired", self._identity.board, len(joined.plugins))
         self._schedule.retry_window_s = joined.retry_window_s
         await self._store.set_retry_window(joined.retry_window_s)
+        await self._audit_head.told(joined.audit_head)
         await self._reconciler.adopt(joined.plugins, self._asked_at_s)
 
     async def _recover(self, name: str, order: OperationCall) -> str:

@@ -31,6 +31,7 @@ _SIOCGIFADDR = 0x8915
 class Reporter:
     """Makes the join report and the reports of changes; reactor thread only.
 
+    :param audit_head: returns the newest head of the cloud's audit, ``None`` before the first
     :param local_ip: returns the board's address in the session, ``None`` without one
     :param procedures: returns the names of what the board can be asked for
     """
@@ -38,6 +39,7 @@ class Reporter:
     link: Link
     keeper: Keeper
     outbox: Outbox
+    audit_head: Callable[[], str | None]
     local_ip: Callable[[], str | None]
     procedures: Callable[[], list[str]]
 
@@ -51,6 +53,7 @@ class Reporter:
             capabilities=self.capabilities(),
             connectivity=connectivity(self.local_ip()),
             plugins=await self.keeper.list_actual(),
+            audit_head=self.audit_head(),
         )
 
     async def report(self) -> Report:

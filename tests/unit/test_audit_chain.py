@@ -18,6 +18,7 @@ from iotronic_mec.audit_chain import (
     REMOVED,
     REORDERED,
     Head,
+    parse_heads,
     row_hash,
     verify,
 )
@@ -164,6 +165,33 @@ def test_chain_written_anew_is_found_with_a_kept_head() -> None:
     head = Head(sequence=3, hash="f" * 64)
 
     assert kinds(make_chain(5), expected=head) == [(CHANGED, 3, 3)]
+
+
+def test_several_kept_heads_are_all_looked_for() -> None:
+    """Each kept head is found again, or said to be missing; the empty chain's says nothing."""
+    rows = make_chain(5)
+    kept = [verify(rows[:at]).head or Head(sequence=0, hash=GENESIS) for at in (0, 2, 5)]
+    other = Head(sequence=3, hash="f" * 64)
+
+    assert kinds(rows, expected=kept) == []
+    assert kinds(rows[:3], expected=kept) == [(REMOVED, 4, 5)]
+    assert kinds(rows, expected=[*kept, other]) == [(CHANGED, 3, 3)]
+
+
+def test_heads_are_read_back() -> None:
+    """A head is text and back; a file of heads may hold times and remarks."""
+    head = Head(sequence=12, hash="a" * 64)
+    text = f"# heads\n\n2026-01-01T00:00:00+00:00 {head}\n{head}\n"
+
+    assert Head.parse(str(head)) == head
+    assert parse_heads(text) == (head, head)
+
+
+@pytest.mark.parametrize("text", ["", "12", "12:ab", "x:" + "a" * 64, "12:" + "A" * 64, "# 1"])
+def test_what_is_no_head_is_refused(text: str) -> None:
+    """Anything else is no head, and a file without one is no file of heads."""
+    with pytest.raises(ValueError, match=r"SHA256|no head"):
+        parse_heads(text)
 
 
 def test_check_can_go_on_from_a_head() -> None:

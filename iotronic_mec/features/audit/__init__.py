@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from iotronic_mec.feature import Feature
+from iotronic_mec.feature import Feature, Periodic
 from iotronic_mec.features.audit.api import ROUTES
+from iotronic_mec.features.audit.commands import AuditCommands
 from iotronic_mec.features.audit.policy import POLICIES
 
-FEATURE = Feature(name="audit", routes=ROUTES, policies=POLICIES)
+FEATURE = Feature(
+    name="audit",
+    routes=ROUTES,
+    policies=POLICIES,
+    commands=AuditCommands,
+    periodics=(
+        Periodic(
+            name="publish-audit-head",
+            every_s=5.0,
+            run=lambda parts, made: made["audit"].publish_head(),
+        ),
+    ),
+)

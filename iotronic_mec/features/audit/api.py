@@ -44,7 +44,7 @@ def head(call: Call) -> dict[str, Any]:
     """Show the end of the chain."""
     with call.database.read() as connection:
         last = store.head(connection)
-    return {"sequence": last.sequence, "hash": last.hash}
+    return {"head": str(last), "sequence": last.sequence, "hash": last.hash}
 
 
 def _marker(row: AuditRow) -> str:

@@ -55,5 +55,6 @@ class AuditList(Shape):
 class HeadShape(Shape):
     """The end of the chain."""
 
-    sequence: int
-    hash: str
+    head: str = Field(description="`<sequence>:<hash>`, to be kept elsewhere")
+    sequence: int = Field(description="of the last row, 0 before the first")
+    hash: str = Field(description="of the last row, 64 zeros before the first")

@@ -91,6 +91,12 @@ def head(connection: Connection) -> Head:
     return Head(sequence=int(sequence), hash=str(digest))
 
 
+def has(connection: Connection, known: Head) -> bool:
+    """Say whether the chain still holds the row a head names."""
+    found = connection.execute(select(audit.c.hash).where(audit.c.sequence == known.sequence))
+    return found.scalar() == known.hash
+
+
 def list_rows(
     connection: Connection,
     *,

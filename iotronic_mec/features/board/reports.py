@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from iotronic_mec import errors
 from iotronic_mec.context import Context, system_context
 from iotronic_mec.feature import Parts
+from iotronic_mec.features.audit.commands import head_to_tell, witness
 from iotronic_mec.features.board import store
 from iotronic_mec.features.board.model import OFFLINE, BoardNotFound
 from iotronic_mec.features.enrolment_code import store as code_store
@@ -211,6 +212,7 @@ class BoardReports:
                 for hook in self._parts.on_join
                 for wire in hook(self._parts, connection, board, message)
             ]
+            witness(self._parts, connection, context, board, message.audit_head)
             boards = store.count_enrolled(connection)
             return Joined(
                 board=board,
@@ -218,6 +220,7 @@ class BoardReports:
                 retry_window_s=max(1.0, boards / self._parts.settings.retry_boards_per_s),
                 heartbeat_s=self._parts.settings.heartbeat_s,
                 plugins=desired,
+                audit_head=head_to_tell(connection),
             )
 
         LOG.info("board %s joined with session %s", board, session)

@@ -17,7 +17,7 @@ from lightning_agent.protocol import messages, names, version
 from lightning_agent.protocol.errors import BadMessage
 from lightning_agent.protocol.messages import MAX_INTEGER, MESSAGES, Message, OperationCall
 
-FINGERPRINTS = {1: "8d34b3dd39907ac1"}
+FINGERPRINTS = {1: "8d34b3dd39907ac1", 2: "7e98b9b3bbc45869"}
 """Protocol version to the hash of all its messages. Changed a field? Raise
 ``PROTOCOL_VERSION`` and add a line; never change a line of a version that was released."""
 
@@ -34,6 +34,7 @@ SPECIAL = {
     **dict.fromkeys(("board", "operation", "request", "plugin"), UUIDS),
     **dict.fromkeys(("operations", "known", "wanted", "unconfirmed"), st.lists(UUIDS, max_size=3)),
     **dict.fromkeys(("digest", "public_key"), DIGESTS),
+    "audit_head": st.none() | st.builds("{}:{}".format, st.integers(0, 10**17), DIGESTS),
     "state": st.sampled_from(messages.STATES),
 }
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {

@@ -1,0 +1,1 @@
+"""Where heads of the audit are kept outside of the database."""
