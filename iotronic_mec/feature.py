@@ -137,6 +137,7 @@ class Settings:
     ledger_driver: str = "none"
     ledger_path: str = "audit-heads.log"
     audit_head_interval_s: float = 60.0
+    egress_networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,6 +70,7 @@ def load_settings(folder: Path, *, public_url: str, content_url: str, wamp_url: 
         ledger_driver=conf.audit.ledger_driver,
         ledger_path=conf.audit.ledger_path,
         audit_head_interval_s=conf.audit.head_interval_s,
+        egress_networks=tuple(conf.egress.allowed_networks),
         policy_file=folder / conf.api.policy_file,
         trust_proxy_headers=conf.api.trust_proxy_headers,
     )

@@ -14,6 +14,7 @@ ROOT = "(root)"
 CLOUD_LAYERS: Mapping[str, Sequence[str]] = {
     ROOT: (ROOT, "feature"),
     "bridge": (ROOT,),
+    "egress": (ROOT,),
     "feature": (ROOT,),
     "api": (ROOT, "feature", "api", "rpc.client"),
     "db": (ROOT, "db"),
@@ -24,7 +25,7 @@ CLOUD_LAYERS: Mapping[str, Sequence[str]] = {
     "wamp": (ROOT, "wamp", "rpc", "bridge"),
     "lwm2m": (ROOT, "lwm2m", "rpc", "bridge"),
     "gateway": (ROOT, "gateway", "rpc", "bridge"),
-    "features": (ROOT, "feature", "features", "api", "rpc", "drivers", "db", "events"),
+    "features": (ROOT, "feature", "features", "egress", "api", "rpc", "drivers", "db", "events"),
     "registry": (ROOT, "feature", "features"),
     "registry_policies": (ROOT, "feature", "registry", "api.policy"),
     "conf": (ROOT, "feature", "conf"),
@@ -40,7 +41,7 @@ TYPES_FOR = {f"{CLOUD}.feature": ("api", "rpc", "drivers", "db")}
 """``feature.py`` names, for the type checker only, what features are handed."""
 
 PROTOCOL = f"{BOARD}.protocol"
-PROTOCOL_USERS = ("wamp", "lwm2m", "gateway", "features", "rpc", "cmd")
+PROTOCOL_USERS = ("wamp", "lwm2m", "gateway", "features", "rpc", "egress", "cmd")
 
 BOARD_LAYERS: Mapping[str, Sequence[str]] = {
     "protocol": ("protocol",),
