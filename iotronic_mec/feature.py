@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from iotronic_mec.context import Context
     from iotronic_mec.db.session import Database
     from iotronic_mec.drivers.ledger.base import Ledger
+    from iotronic_mec.drivers.outside import Outside
     from iotronic_mec.drivers.storage.base import Storage
     from iotronic_mec.rpc.boards import Boards
 
@@ -115,6 +116,26 @@ class EventWriter(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReachSettings:
+    """How boards are reached from outside; see ``conf/reach.py``.
+
+    :param ports: first and last public port
+    :param vif_ports: first and last port of virtual interfaces' links
+    :param address: host of the public ports
+    :param zones: DNS zones tenants may take names in; none for any
+    """
+
+    tunnel_driver: str = "fake"
+    dns_driver: str = "fake"
+    proxy_driver: str = "fake"
+    network_driver: str = "fake"
+    ports: tuple[int, int] = (50_000, 59_999)
+    vif_ports: tuple[int, int] = (10_000, 20_000)
+    address: str = "127.0.0.1"
+    zones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Addresses and limits the commands need; read from the configuration once."""
 
@@ -138,6 +159,7 @@ class Settings:
     ledger_path: str = "audit-heads.log"
     audit_head_interval_s: float = 60.0
     egress_networks: tuple[str, ...] = ()
+    reach: ReachSettings = ReachSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +186,7 @@ class Parts:
     actions: frozenset[str] = frozenset()
     on_join: tuple[Callable[[Parts, Any, str, Any], list[dict[str, Any]]], ...] = ()
     on_report: tuple[Callable[[Parts, Any, str, Any], None], ...] = ()
+    outside: Outside | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,16 @@ from iotronic_mec.features import (
     blob,
     board,
     enrolment_code,
+    exposed_service,
     fleet,
+    holding,
     idempotency,
     identity,
     injection,
     plugin,
     project,
     request,
+    service,
     token,
 )
 
@@ -32,6 +35,9 @@ FEATURES: tuple[Feature, ...] = (
     request.FEATURE,
     fleet.FEATURE,
     board.FEATURE,
+    holding.FEATURE,
     plugin.FEATURE,
     injection.FEATURE,
+    service.FEATURE,
+    exposed_service.FEATURE,
 )

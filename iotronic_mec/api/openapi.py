@@ -49,6 +49,7 @@ MEANINGS = {
     429: "Too many wrong passwords; wait.",
     431: "A header is too long.",
     500: "An error of the server; the logs hold more under the request id.",
+    502: "A system outside the cloud refused; `details` and the message say which.",
     503: "A part of the cloud is busy or away; try again later.",
     504: "It took too long.",
 }

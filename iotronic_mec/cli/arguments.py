@@ -88,6 +88,17 @@ def count(text: str) -> int:
     return int(text)
 
 
+def port(text: str) -> int:
+    """Read a TCP or UDP port.
+
+    >>> port("22")
+    22
+    """
+    if not text.isdecimal() or not 1 <= int(text) <= 65_535:
+        raise ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+    return int(text)
+
+
 def merged(
     whole: dict[str, Any] | None, pairs: Iterable[tuple[str, Any]] | None
 ) -> dict[str, Any]:

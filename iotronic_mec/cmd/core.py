@@ -30,7 +30,7 @@ from iotronic_mec.context import system_context
 from iotronic_mec.db import migrate
 from iotronic_mec.db.engine import open_database, sqlite_url
 from iotronic_mec.db.session import Database
-from iotronic_mec.drivers.load import load_ledger, load_storage
+from iotronic_mec.drivers.load import load_ledger, load_outside, load_storage
 from iotronic_mec.errors import Error, Unavailable
 from iotronic_mec.events.outbox import Outbox
 from iotronic_mec.events.relay import Relay
@@ -126,6 +126,12 @@ def build_parts(
         actions=frozenset(action for feature in features for action in feature.actions),
         on_join=tuple(feature.on_join for feature in features if feature.on_join),
         on_report=tuple(feature.on_report for feature in features if feature.on_report),
+        outside=load_outside(
+            tunnel=settings.reach.tunnel_driver,
+            dns=settings.reach.dns_driver,
+            proxy=settings.reach.proxy_driver,
+            network=settings.reach.network_driver,
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from iotronic_mec.cmd import core
 from iotronic_mec.conf import load_settings
 from iotronic_mec.db import migrate
+from iotronic_mec.drivers.load import load_outside
 from iotronic_mec.errors import Error
 from iotronic_mec.missing import missing
 
@@ -26,9 +27,11 @@ def run(arguments: list[str]) -> int:
     check.add_argument("--state-dir", type=Path, required=True, help="the cloud's state directory")
     given = parser.parse_args(arguments)
     folder: Path = given.state_dir.absolute()
-    results = [_packages(), _configuration(folder), _database(folder)]
+    results = [_packages(), _configuration(folder), _database(folder), _drivers(folder)]
     for name, code, told in zip(
-        ("packages", "configuration", "database"), *zip(*results, strict=True), strict=True
+        ("packages", "configuration", "database", "drivers"),
+        *zip(*results, strict=True),
+        strict=True,
     ):
         print(f"{name:<14} {('ok', 'warning', 'failure')[code]:<8} {told}")
     return max(code for code, _ in results)
@@ -45,6 +48,24 @@ def _configuration(folder: Path) -> tuple[int, str]:
     except Error as error:
         return FAILURE, error.message
     return SUCCESS, "readable"
+
+
+def _drivers(folder: Path) -> tuple[int, str]:
+    """Say which drivers only keep the books; that is allowed, and has to be known."""
+    try:
+        reach = load_settings(folder, public_url="", content_url="", wamp_url="").reach
+        drivers = load_outside(
+            tunnel=reach.tunnel_driver,
+            dns=reach.dns_driver,
+            proxy=reach.proxy_driver,
+            network=reach.network_driver,
+        )
+    except Error as error:
+        return FAILURE, error.message
+    pretending = ", ".join(drivers.simulated())
+    if pretending:
+        return SUCCESS, f"'fake', which does nothing outside: {pretending}"
+    return SUCCESS, "all real"
 
 
 def _database(folder: Path) -> tuple[int, str]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from oslo_config import cfg
 
+from iotronic_mec import hostname
 from iotronic_mec.conf.opts import GROUPS, register
 from iotronic_mec.errors import Error
-from iotronic_mec.feature import Settings
+from iotronic_mec.feature import ReachSettings, Settings
 
 __all__ = ["BadConfiguration", "iter_options", "load", "load_settings"]
 
@@ -73,6 +75,30 @@ def load_settings(folder: Path, *, public_url: str, content_url: str, wamp_url: 
         egress_networks=tuple(conf.egress.allowed_networks),
         policy_file=folder / conf.api.policy_file,
         trust_proxy_headers=conf.api.trust_proxy_headers,
+        reach=_reach(conf, folder, content_url),
+    )
+
+
+def _reach(conf: cfg.ConfigOpts, folder: Path, content_url: str) -> ReachSettings:
+    given = conf.reach
+    for first, last in (("port_min", "port_max"), ("vif_port_min", "vif_port_max")):
+        if given[first] > given[last]:
+            raise BadConfiguration(
+                f"{folder / FILE_NAME}: [reach] {last} must not be below {first}"
+            )
+    zones = tuple(zone.strip().strip(".").lower() for zone in given.zones)
+    for zone in zones:
+        if not hostname.is_hostname(zone):
+            raise BadConfiguration(f"{folder / FILE_NAME}: [reach] zones: {zone!r} is no zone")
+    return ReachSettings(
+        tunnel_driver=given.tunnel_driver,
+        dns_driver=given.dns_driver,
+        proxy_driver=given.proxy_driver,
+        network_driver=given.network_driver,
+        ports=(given.port_min, given.port_max),
+        vif_ports=(given.vif_port_min, given.vif_port_max),
+        address=given.address or urlsplit(content_url).hostname or "127.0.0.1",
+        zones=zones,
     )
 
 

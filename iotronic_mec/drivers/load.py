@@ -10,6 +10,7 @@ from stevedore.exception import NoMatches
 
 from iotronic_mec.clock import Clock
 from iotronic_mec.drivers.ledger.base import Ledger
+from iotronic_mec.drivers.outside import Outside
 from iotronic_mec.drivers.storage.base import Storage
 from iotronic_mec.errors import Error
 
@@ -18,6 +19,9 @@ STORAGE = "iotronic_mec.storage"
 
 LEDGER = "iotronic_mec.ledger"
 """Entry points of ledger drivers; called with the path."""
+OUTSIDE = "iotronic_mec.{family}"
+"""Entry points of the drivers for the world outside, by family: ``tunnel``,
+``dns``, ``proxy``, ``network``; called without arguments."""
 NO_DRIVER = "none"
 """Instead of a driver's name: none is wanted."""
 
@@ -46,6 +50,18 @@ def load_ledger(name: str, path: Path) -> Ledger | None:
     :raises NoSuchDriver: none of this name is installed, or it does not load
     """
     return None if name == NO_DRIVER else cast(Ledger, _load(LEDGER, name, (path,)))
+
+
+def load_outside(*, tunnel: str, dns: str, proxy: str, network: str) -> Outside:
+    """Make the drivers an installation reaches boards by, each by its name.
+
+    :raises NoSuchDriver: none of this name is installed, or it does not load
+    """
+    names = {"tunnel": tunnel, "dns": dns, "proxy": proxy, "network": network}
+    made: dict[str, Any] = {
+        family: _load(OUTSIDE.format(family=family), name, ()) for family, name in names.items()
+    }
+    return Outside(**made)
 
 
 def _load(family: str, name: str, arguments: tuple[Any, ...]) -> object:

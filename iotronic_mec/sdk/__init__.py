@@ -28,6 +28,7 @@ from iotronic_mec.sdk.identity import Project, Token, User, WhoAmI
 from iotronic_mec.sdk.injection import Injection, LogLine, Logs, Target
 from iotronic_mec.sdk.plugin import NewPlugin, Plugin
 from iotronic_mec.sdk.request import Request, Result
+from iotronic_mec.sdk.service import Exposure, NewService, Service
 from iotronic_mec.sdk.transport import Pace
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "EnrolmentCode",
     "Error",
     "Explanation",
+    "Exposure",
     "Finding",
     "Fleet",
     "Head",
@@ -46,12 +48,14 @@ __all__ = [
     "Logs",
     "NewBoard",
     "NewPlugin",
+    "NewService",
     "Pace",
     "Plugin",
     "Project",
     "Reason",
     "Request",
     "Result",
+    "Service",
     "Target",
     "Token",
     "User",

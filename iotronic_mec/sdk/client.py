@@ -16,6 +16,7 @@ from iotronic_mec.sdk.identity import Directory, Project, Token, User, WhoAmI
 from iotronic_mec.sdk.injection import Injections
 from iotronic_mec.sdk.plugin import Plugins
 from iotronic_mec.sdk.request import Requests
+from iotronic_mec.sdk.service import Services
 from iotronic_mec.sdk.transport import VERSION_HEADER, Call, Pace, Transport
 
 MINIMUM_HEADER = "X-OpenStack-Iotronic-API-Minimum-Version"
@@ -47,6 +48,7 @@ class Client:
         self.fleets = Fleets(self.transport)
         self.plugins = Plugins(self.transport)
         self.injections = Injections(self.transport)
+        self.services = Services(self.transport)
         self.requests = Requests(self.transport)
         self.audit = Audit(self.transport)
         self.users = Directory(self.transport, "/v1/users", User)

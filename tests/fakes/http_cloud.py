@@ -96,11 +96,13 @@ class HttpCloud:
         self.said: Any = {"label": 7}
         self.audit = audit_chain(4)
         self.bundle = b"def main(context): pass\n"
+        self.exposed: dict[str, dict[str, Any]] = {}
         self.injected: dict[str, dict[str, Any]] = {}
         self.collections: dict[str, dict[str, dict[str, Any]]] = {
             "boards": {"kitchen": item("kitchen", status="online", labels={"room": "1"})},
             "fleets": {"field": item("field", description="")},
             "plugins": {"digits": item("digits", callable=True, public=False, parameters={})},
+            "services": {"ssh": item("ssh", port=22, protocol="TCP", public=False)},
             "users": {"admin": item("admin", roles=["admin"], project="p")},
             "projects": {"p": item("p")},
             "tokens": {},
@@ -214,6 +216,33 @@ class HttpCloud:
         """A thing less."""
         del self.collections[noun][self.find(noun, name)["name"]]
         return Reply(status=204)
+
+    def on_exposed(self, seen: Seen, name: str) -> Reply:
+        """What is exposed on a board."""
+        self.find("boards", name)
+        return self._paged(seen, "exposed", list(self.exposed.values()))
+
+    def on_service_action(self, seen: Seen, name: str, service: str) -> Reply:
+        """Enable, disable, restore."""
+        self._online(name)
+        found = self.find("services", service)
+        if seen.body["action"] == "ServiceEnable":
+            row = {"service": found["uuid"], "name": found["name"], "public_port": 50_001}
+            self.exposed[found["uuid"]] = {**item(service), **row, "state": "open"}
+        elif found["uuid"] not in self.exposed:
+            raise Refusal(404, "iot.exposed_service.not_found", f"{service} is not exposed")
+        elif seen.body["action"] == "ServiceDisable":
+            del self.exposed[found["uuid"]]
+        return Reply(body=f"{seen.body['action']} done")
+
+    def on_restore(self, seen: Seen, name: str) -> Reply:
+        """All tunnels once more."""
+        self._online(name)
+        return Reply(body={"exposed": list(self.exposed.values())})
+
+    def on_service_status(self, seen: Seen, name: str) -> Reply:
+        """What is reachable, in words."""
+        return Reply(body=f"{len(self.exposed)} service(s) exposed on board {name}")
 
     def on_fleet_boards(self, seen: Seen, name: str) -> Reply:
         """The boards of a fleet."""
@@ -365,11 +394,15 @@ class HttpCloud:
 
 
 NAME = r"(?P<name>[^/]+)"
-NOUN = r"(?P<noun>boards|fleets|plugins|users|projects|tokens)"
+NOUN = r"(?P<noun>boards|fleets|plugins|services|users|projects|tokens)"
 ROUTES = (
     (rf"GET /v1/{NOUN}(/detail|/public)?", "on_list"),
     (rf"POST /v1/{NOUN}", "on_create"),
     (rf"GET /v1/fleets/{NAME}/boards/detail", "on_fleet_boards"),
+    (rf"GET /v1/boards/{NAME}/services/detail", "on_exposed"),
+    (rf"GET /v1/boards/{NAME}/services/status", "on_service_status"),
+    (rf"POST /v1/boards/{NAME}/services/restore", "on_restore"),
+    (rf"POST /v1/boards/{NAME}/services/(?P<service>[^/]+)/action", "on_service_action"),
     (rf"GET /v1/boards/{NAME}/explain", "on_explain"),
     (rf"POST /v1/boards/{NAME}/enrolment-code", "on_code"),
     (rf"POST /v1/boards/{NAME}/action", "on_board_action"),

@@ -20,6 +20,7 @@ from iotronic_mec.context import Context, Idempotency, system_context
 from iotronic_mec.db.base import metadata
 from iotronic_mec.db.engine import open_database, sqlite_url
 from iotronic_mec.db.session import Database
+from iotronic_mec.drivers.outside import Outside
 from iotronic_mec.drivers.storage.fake import FakeStorage
 from iotronic_mec.events.outbox import Outbox, list_after
 from iotronic_mec.feature import Feature, Parts, Settings
@@ -27,10 +28,13 @@ from iotronic_mec.features import (
     blob,
     board,
     enrolment_code,
+    exposed_service,
     fleet,
+    holding,
     injection,
     plugin,
     request,
+    service,
 )
 from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin
@@ -45,8 +49,11 @@ FEATURES: tuple[Feature, ...] = (
     request.FEATURE,
     fleet.FEATURE,
     board.FEATURE,
+    holding.FEATURE,
     plugin.FEATURE,
     injection.FEATURE,
+    service.FEATURE,
+    exposed_service.FEATURE,
 )
 PROJECT = "11111111-1111-4111-8111-111111111111"
 OTHER_PROJECT = "22222222-2222-4222-8222-222222222222"
@@ -227,6 +234,7 @@ def _parts(
         secret=SECRET,
         audit=write_audit,
         emit=Outbox(clock),
+        outside=Outside(),
         on_finished={**finished, "DeviceEcho": note, "DevicePing": note},
         transient={k: v for feature in FEATURES for k, v in feature.transient.items()},
         may_delete=vetoes,

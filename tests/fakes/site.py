@@ -26,6 +26,7 @@ from iotronic_mec.db.base import metadata
 from iotronic_mec.db.engine import open_database, sqlite_url
 from iotronic_mec.feature import Parts, Settings
 from iotronic_mec.passwords import Passwords
+from iotronic_mec.registry import FEATURES
 from iotronic_mec.rpc.boards import Boards
 from iotronic_mec.rpc.server import Dispatcher
 from tests.fakes.boards import FakeBoards
@@ -52,6 +53,7 @@ class Site:
     boards: FakeBoards
     conductor: Dispatcher
     last_used: LastUsed
+    commands: dict[str, Any]
     admin: dict[str, Any]
     people: dict[str, str] = field(default_factory=dict)
 
@@ -111,6 +113,13 @@ class Site:
         """Call the conductor as the cloud itself."""
         return self.conductor.call(system_context(), namespace, method, **arguments)
 
+    def periodic(self, *names: str) -> None:
+        """Run repeated work once, by its name; all of it without names."""
+        for feature in FEATURES:
+            for each in feature.periodics:
+                if not names or each.name in names:
+                    each.run(self.parts, self.commands)
+
 
 @contextmanager
 def open_site(folder: Path, **limits: Any) -> Iterator[Site]:
@@ -143,6 +152,7 @@ def open_site(folder: Path, **limits: Any) -> Iterator[Site]:
         clock=clock,
         boards=boards,
         conductor=conductor,
+        commands=commands,
         admin=admin,
         people={"admin": admin["token"]},
     )

@@ -10,7 +10,7 @@ from oslo_policy import generator as policy_generator
 
 from iotronic_mec.conf import BadConfiguration, iter_options, load_settings
 from iotronic_mec.conf.opts import list_opts
-from iotronic_mec.feature import Settings
+from iotronic_mec.feature import ReachSettings, Settings
 
 OPTIONS = [(group.name, option) for group, options in list_opts() for option in options]
 
@@ -28,9 +28,24 @@ def test_defaults(tmp_path: Path) -> None:
         content_url="http://c",
         wamp_url="ws://w",
         policy_file=tmp_path / "policy.yaml",
+        ledger_driver="file",
+        reach=ReachSettings(address="c"),
     )
 
     assert settings(tmp_path) == plain
+
+
+def test_how_boards_are_reached(tmp_path: Path) -> None:
+    """Ranges, address and zones of the group reach are read; zones in lower case."""
+    (tmp_path / "iotronic.conf").write_text(
+        "[reach]\nport_min = 4000\nport_max = 4001\naddress = h\nzones = A.example, b.example.\n"
+    )
+
+    reach = settings(tmp_path).reach
+
+    assert reach == ReachSettings(
+        ports=(4000, 4001), address="h", zones=("a.example", "b.example")
+    )
 
 
 def test_file(tmp_path: Path) -> None:
@@ -47,7 +62,17 @@ def test_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[api]\nmax_limit = many\n", "[api]\nmax_limit = 0\n", "max_limit", "[api\n"]
+    "text",
+    [
+        "[api]\nmax_limit = many\n",
+        "[api]\nmax_limit = 0\n",
+        "max_limit",
+        "[api\n",
+        "[reach]\nport_min = 5\nport_max = 4\n",
+        "[reach]\nvif_port_max = 4\n",
+        "[reach]\nport_min = 70000\n",
+        "[reach]\nzones = ../etc\n",
+    ],
 )
 def test_wrong_file(tmp_path: Path, text: str) -> None:
     """A wrong value or file is one error that names the file."""

@@ -10,11 +10,13 @@ from iotronic_mec import sdk
 from iotronic_mec.api.fields import Shape
 from iotronic_mec.features.audit import schema as audit
 from iotronic_mec.features.board import schema as board
+from iotronic_mec.features.exposed_service import schema as exposed_service
 from iotronic_mec.features.identity import schema as identity
 from iotronic_mec.features.injection import schema as injection
 from iotronic_mec.features.plugin import schema as plugin
 from iotronic_mec.features.project import schema as project
 from iotronic_mec.features.request import schema as request
+from iotronic_mec.features.service import schema as service
 from iotronic_mec.features.token import schema as token
 from iotronic_mec.sdk.resource import Resource
 
@@ -38,6 +40,8 @@ upstream's that is always null."""
         (sdk.User, identity.UserShape),
         (sdk.Token, token.TokenShape),
         (sdk.WhoAmI, identity.WhoAmIShape),
+        (sdk.Service, service.ServiceShape),
+        (sdk.Exposure, exposed_service.ExposureShape),
         (sdk.Project, project.ProjectShape),
     ],
 )

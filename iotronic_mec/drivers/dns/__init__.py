@@ -1,0 +1,1 @@
+"""Name servers: the records that lead to boards."""

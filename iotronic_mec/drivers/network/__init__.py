@@ -1,0 +1,1 @@
+"""Networks: the ports that become interfaces of boards."""

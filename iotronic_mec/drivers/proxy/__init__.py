@@ -1,0 +1,1 @@
+"""Reverse proxies: web servers of boards under a host name."""
