@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lightning_agent.protocol.version import PROTOCOL_VERSION
 from tests.wamp.agent_bench import AgentProcess, CloudProcess, Router, eventually, run
 
 pytestmark = [pytest.mark.wamp, pytest.mark.slow]
@@ -166,7 +167,7 @@ def test_agent_state_answers_as_at_the_join(board: Board) -> None:
 
     answer = board.cloud.do("call", uri=f"iotronic.board.{board.uuid}.agent.state", arguments=[{}])
 
-    assert answer["result"]["join"]["protocol"] == 1
+    assert answer["result"]["join"]["protocol"] == PROTOCOL_VERSION
     assert answer["result"]["join"]["connectivity"]["local_ip"] == "127.0.0.1"
 
 

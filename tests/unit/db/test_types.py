@@ -21,8 +21,11 @@ NAMES = {
     ("board", "name"),
     ("board_label", "key"),
     ("board_label", "value"),
+    ("fleet", "name"),
+    ("holding", "key"),
     ("plugin", "name"),
     ("project", "name"),
+    ("service", "name"),
     ("identity_user", "name"),
     ("token", "name"),
 }
