@@ -6,10 +6,11 @@ from alembic import context
 from sqlalchemy import create_engine, pool
 
 from iotronic_mec import registry
+from iotronic_mec.db import lease_table as _leases
 from iotronic_mec.db.base import metadata
 from iotronic_mec.events import table as _events
 
-LOADED = (registry.FEATURES, _events)
+LOADED = (registry.FEATURES, _events, _leases)
 """Named so that the imports above are seen to be wanted: they fill the metadata."""
 
 

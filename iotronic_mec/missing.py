@@ -7,6 +7,8 @@ import importlib.util
 EXTRAS: dict[str, tuple[str, ...]] = {
     "server": ("pecan", "sqlalchemy", "alembic", "pydantic", "msgpack", "twisted", "autobahn"),
     "router": ("crossbar",),
+    "postgresql": ("psycopg",),
+    "mariadb": ("pymysql",),
     "agent": ("autobahn", "twisted", "msgpack", "nacl"),
     "cli": ("keystoneauth1", "osc_lib", "cliff"),
 }

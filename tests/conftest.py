@@ -9,8 +9,30 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import engines
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 """The checkout the tests run on."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the functional tests run on another database engine."""
+    parser.addoption(
+        "--database",
+        choices=engines.ENGINES,
+        default="sqlite",
+        help="engine of the functional tests' databases; a server that is absent is a failure",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the engine."""
+    engines.POOL = engines.Pool(config.getoption("--database"))
+
+
+def pytest_unconfigure() -> None:
+    """Drop the databases made."""
+    engines.POOL.close()
 
 
 @pytest.fixture(scope="session")

@@ -25,10 +25,10 @@ from iotronic_mec.api.hop import HopServer
 from iotronic_mec.api.policy import Policies
 from iotronic_mec.clock import Clock
 from iotronic_mec.cmd import first_start, state_dir
-from iotronic_mec.conf import load_settings
+from iotronic_mec.conf import load, load_settings
 from iotronic_mec.context import system_context
 from iotronic_mec.db import migrate
-from iotronic_mec.db.engine import open_database, sqlite_url
+from iotronic_mec.db.engine import is_sqlite, open_database, sqlite_url
 from iotronic_mec.db.session import Database
 from iotronic_mec.drivers.load import load_ledger, load_outside, load_storage
 from iotronic_mec.errors import Error, Unavailable
@@ -88,8 +88,12 @@ def lock(folder: Path) -> int:
 
 
 def database_url(folder: Path) -> str:
-    """Return the URL of a state directory's embedded database."""
-    return sqlite_url(folder / DATABASE_NAME)
+    """Return the URL of a state directory's database: its own file, or a server's.
+
+    :raises BadConfiguration: the configuration file cannot be used
+    """
+    given: str = load(folder).database.connection
+    return given or sqlite_url(folder / DATABASE_NAME)
 
 
 def build_parts(
@@ -198,7 +202,8 @@ def run(settings: Settings) -> int:
     url = database_url(folder)
     if migrate.upgrade(url):
         LOG.info("the database is now at revision %s", migrate.head())
-    os.chmod(folder / DATABASE_NAME, 0o600)
+    if is_sqlite(url):
+        os.chmod(folder / DATABASE_NAME, 0o600)
     database = open_database(url)
     core = build(settings, database, state_dir.secret(state_dir.StateDir(path=folder)))
     first_start.ensure_administrator(core.commands["token"], settings, system_context())

@@ -13,6 +13,7 @@ from iotronic_mec.cmd import core
 from iotronic_mec.conf import load_settings
 from iotronic_mec.db import migrate
 from iotronic_mec.drivers.load import load_outside
+from iotronic_mec.db.engine import is_sqlite
 from iotronic_mec.errors import Error
 from iotronic_mec.missing import missing
 
@@ -69,9 +70,13 @@ def _drivers(folder: Path) -> tuple[int, str]:
 
 
 def _database(folder: Path) -> tuple[int, str]:
-    if not (folder / core.DATABASE_NAME).exists():
-        return SUCCESS, "none yet; the first start makes it"
-    present, head = migrate.present(core.database_url(folder)), migrate.head()
+    try:
+        url = core.database_url(folder)
+        if is_sqlite(url) and not (folder / core.DATABASE_NAME).exists():
+            return SUCCESS, "none yet; the first start makes it"
+        present, head = migrate.present(url), migrate.head()
+    except Error as error:
+        return FAILURE, error.message
     if present == head:
         return SUCCESS, f"at {head}"
     return WARNING, f"at {present}; the next start, or 'iotronic-mec db upgrade', makes it {head}"

@@ -6,9 +6,19 @@ from typing import Any
 
 from oslo_config import cfg
 
-from iotronic_mec.conf import api, audit, conductor, egress, identity, reach, storage, wamp
+from iotronic_mec.conf import (
+    api,
+    audit,
+    conductor,
+    database,
+    egress,
+    identity,
+    reach,
+    storage,
+    wamp,
+)
 
-GROUPS = (api, audit, conductor, egress, identity, reach, storage, wamp)
+GROUPS = (api, audit, conductor, database, egress, identity, reach, storage, wamp)
 """One module per group."""
 
 

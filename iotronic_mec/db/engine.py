@@ -1,4 +1,4 @@
-"""Engines for the reader and the one writer.
+"""Engines for the reader and the one writer; PostgreSQL's and MariaDB's in ``server``.
 
 SQLite: WAL, ``synchronous=FULL`` (with group commit one fsync serves all who
 wait), foreign keys on. The writer begins with ``BEGIN IMMEDIATE``: a
@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
+from iotronic_mec.db import server
 from iotronic_mec.db.session import Database
 
 BUSY_TIMEOUT_MS = 5000
@@ -35,19 +36,25 @@ def open_database(url: str, *, writes: bool = True) -> Database:
     return Database(_reader(url), _writer(url) if writes else None)
 
 
+def is_sqlite(url: str) -> bool:
+    """Whether a URL names an SQLite file."""
+    return url.startswith("sqlite")
+
+
 def _reader(url: str) -> Engine:
+    if not is_sqlite(url):
+        return server.engine(url, writes=False)
     # Each thread keeps its connection for good, so there is nothing to pool. A pool
     # with a limit would make the next thread wait for ever; SingletonThreadPool
     # closes connections other threads are using, which crashes in sqlite3.
     engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    if url.startswith("sqlite"):
-        event.listen(engine, "connect", _prepare_reader)
+    event.listen(engine, "connect", _prepare_reader)
     return engine
 
 
 def _writer(url: str) -> Engine:
-    if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=1, max_overflow=0)
+    if not is_sqlite(url):
+        return server.engine(url, writes=True)
     engine = create_engine(
         url,
         poolclass=QueuePool,

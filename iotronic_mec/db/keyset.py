@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, or_, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, String, Table, and_, or_, tuple_
 
+from iotronic_mec.db.server import exact_order
 from iotronic_mec.errors import NotFound
 from iotronic_mec.page import DEFAULT_SORT, Page
 
@@ -43,16 +44,16 @@ def fetch(
     statement = scoped.where(*filters) if filters else scoped
     if page.marker is not None:
         statement = statement.where(_after(connection, scoped, table, page))
-    statement = statement.order_by(*_order(table, page)).limit(page.limit + 1)
+    statement = statement.order_by(*_order(connection, table, page)).limit(page.limit + 1)
     return connection.execute(statement).all()
 
 
-def _order(table: Table, page: Page) -> list[ColumnElement[Any]]:
+def _order(connection: Connection, table: Table, page: Page) -> list[ColumnElement[Any]]:
     key = table.c.id.desc() if page.descending else table.c.id.asc()
     if page.sort_key in CREATION:
         made = table.c.created_at
         return [made.desc() if page.descending else made.asc(), key]
-    column = table.c[page.sort_key]
+    column = _sorted(connection, table.c[page.sort_key])
     return [column.is_(None), column.desc() if page.descending else column.asc(), key]
 
 
@@ -77,5 +78,11 @@ def _after(
     further = key < found.id if page.descending else key > found.id
     if place is None:
         return and_(column.is_(None), further)
-    beyond = column < place if page.descending else column > place
+    ordered = _sorted(connection, column)
+    beyond = ordered < place if page.descending else ordered > place
     return or_(beyond, and_(column == place, further), column.is_(None))
+
+
+def _sorted(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a text column as it sorts alike on every engine, letter by letter."""
+    return exact_order(connection, column) if isinstance(column.type, String) else column

@@ -15,12 +15,19 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData, create_engine, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, MetaData, create_engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 import iotronic_mec
+from iotronic_mec.db import server
 from iotronic_mec.errors import Unavailable
+
+LOCK_NUMBER = 5_064_170_421
+"""The advisory lock of PostgreSQL that is held while a database is upgraded."""
+
+LOCK_WAIT_S = 300
+"""Longest wait for another process's upgrade, seconds."""
 
 
 def folder() -> Path:
@@ -40,7 +47,8 @@ def configuration(url: str) -> Config:
     config = Config()
     config.set_main_option("script_location", str(folder()))
     # a per cent sign would be read as an interpolation
-    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    full = server.parse(url).render_as_string(hide_password=False)
+    config.set_main_option("sqlalchemy.url", full.replace("%", "%%"))
     return config
 
 
@@ -62,6 +70,11 @@ def present(url: str) -> str | None:
     try:
         with engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
+    except DBAPIError as error:
+        if engine.dialect.name == "sqlite":
+            raise
+        where = engine.url.render_as_string(hide_password=True)
+        raise Unavailable(f"the database {where} cannot be used: {error.orig}") from error
     finally:
         engine.dispose()
 
@@ -69,12 +82,26 @@ def present(url: str) -> str | None:
 def upgrade(url: str, revision: str = "head") -> bool:
     """Bring a database to a revision; say whether there was anything to do.
 
-    The caller holds the conductor's lock.
+    For an SQLite file the caller holds the conductor's lock. On a server, where
+    several processes may start at once, one does it and the others wait.
     """
     if revision == "head" and present(url) == head():
         return False
-    command.upgrade(configuration(url), revision)
-    return True
+    if server.parse(url).get_backend_name() == "sqlite":
+        command.upgrade(configuration(url), revision)
+        return True
+    engine = create_engine(server.parse(url), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            _wait_for_turn(connection)
+            if revision == "head" and present(url) == head():
+                return False
+            server.prepare_database(connection)
+            command.upgrade(configuration(url), revision)
+            return True
+    finally:
+        # the end of the connection gives the lock back
+        engine.dispose()
 
 
 def compare(url: str, metadata: MetaData) -> list[str]:
@@ -114,12 +141,24 @@ def integrity(url: str) -> list[str]:
     ]
 
 
+def _wait_for_turn(connection: Connection) -> None:
+    """Hold the lock of upgrades for as long as the connection lives."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET lock_timeout = '{LOCK_WAIT_S}s'"))
+        connection.execute(text(f"SELECT pg_advisory_lock({LOCK_NUMBER})"))
+        return
+    name = "CONCAT('iotronic-mec ', LEFT(DATABASE(), 40))"
+    taken = connection.execute(text(f"SELECT GET_LOCK({name}, {LOCK_WAIT_S})")).scalar()
+    if taken != 1:
+        raise Unavailable("another process is upgrading the database; try again later")
+
+
 def _present_only(url: str) -> Engine:
     """Return an engine that makes no SQLite file where there is none."""
-    parsed = make_url(url)
+    parsed = server.parse(url)
     name = parsed.database or ""
     if parsed.get_backend_name() == "sqlite" and name not in ("", ":memory:"):
         path = Path(name)
         if not path.is_file():
             raise Unavailable(f"there is no database {name}: start the cloud once")
-    return create_engine(url)
+    return create_engine(parsed)

@@ -7,6 +7,11 @@ connection, and callers that come while a commit is under way are committed
 together with the next one (group commit), so that ``synchronous=FULL`` costs
 one fsync for all of them. Never hold the writer across a call to a board.
 
+On a server several processes write; their transactions take turns. There a
+transaction that met a deadlock or a lost connection before its commit is run
+again, a few times: a function given to :meth:`Database.write` may be called
+more than once and keeps nothing outside the connection but its result.
+
 Usage::
 
     with database.read() as connection:
@@ -16,16 +21,28 @@ Usage::
 
 from __future__ import annotations
 
+import logging
+import random
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy import Connection, Engine, RootTransaction, event
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+)
 
+from iotronic_mec.db import server
 from iotronic_mec.errors import BadRequest, Busy, Conflict, Unavailable
+
+LOG = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -34,6 +51,12 @@ MAX_WAITING = 256
 
 WRITE_TIMEOUT_S = 30.0
 """Longest wait for the writer, seconds."""
+
+ATTEMPTS = 3
+"""How often a transaction on a server is tried in all."""
+
+PAUSE_S = 0.05
+"""Pause before the second attempt, seconds, doubled for the third, with jitter."""
 
 UNFIT = "a value is longer, larger or of another kind than the database can keep"
 """What a caller is told whose value the database does not take."""
@@ -109,14 +132,17 @@ class Database:
         """
         connection: Connection | None = getattr(self._local, "connection", None)
         try:
-            if connection is None or connection.closed or connection.invalidated:
+            if connection is None or not self._is_usable(connection):
+                if connection is not None:
+                    server.discard(connection)
                 connection = self._reader.connect()
                 self._local.connection = connection
             yield connection
-        except (OperationalError, sqlite3.OperationalError) as error:
-            raise Busy("the database cannot be read at the moment; try again later") from error
-        except (DataError, sqlite3.DataError) as error:
-            raise BadRequest(UNFIT) from error
+        except (DBAPIError, sqlite3.Error) as error:
+            translated = _translated_read(error)
+            if translated is error:
+                raise
+            raise translated from error
 
     def write(self, function: Callable[[Connection], Result]) -> Result:
         """Run a function in a transaction and return after it is durable.
@@ -195,11 +221,10 @@ class Database:
 
     def _commit(self, batch: list[_Job[Any]]) -> None:
         try:
-            connection = self._open()
             if self.exclusive:
-                self._by_driver(connection, batch)
+                self._by_driver(self._open(), batch)
             else:
-                self._by_engine(connection, batch)
+                self._on_server(batch)
         except BaseException as error:
             # a failed commit fails every caller of the batch; nothing was kept
             for job in batch:
@@ -231,15 +256,48 @@ class Database:
             driver.execute("RELEASE job")
         driver.execute("COMMIT")
 
-    def _by_engine(self, connection: Connection, batch: list[_Job[Any]]) -> None:
-        """Run a batch on a server; SQLAlchemy begins and commits."""
-        with connection.begin():
+    def _on_server(self, batch: list[_Job[Any]]) -> None:
+        """Run a batch on a server, again when nothing of it was kept."""
+        for attempt in range(1, ATTEMPTS + 1):
             for job in batch:
-                savepoint = connection.begin_nested()
-                if job.run(connection):
-                    savepoint.commit()
-                else:
-                    savepoint.rollback()
+                job.result = job.error = None
+            try:
+                transaction = self._begin_and_run(batch)
+                break
+            except DBAPIError as error:
+                self._undo()
+                self._drop()
+                if attempt == ATTEMPTS or not server.is_transient(error):
+                    raise
+                LOG.warning("the database did not take a change, attempt %d: %s", attempt, error)
+            time.sleep(random.uniform(0.5, 1.5) * PAUSE_S * attempt)  # noqa: S311
+        try:
+            transaction.commit()
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise Unavailable(
+                    "the database did not say whether it took the change; look before repeating"
+                ) from error
+            raise
+
+    def _begin_and_run(self, batch: list[_Job[Any]]) -> RootTransaction:
+        """Run a batch up to its commit.
+
+        :raises DBAPIError: the whole transaction failed
+        """
+        connection = self._open()
+        transaction = connection.begin()
+        server.begin(connection)
+        for job in batch:
+            savepoint = connection.begin_nested()
+            if job.run(connection):
+                savepoint.commit()
+                continue
+            if server.is_transient(job.error):
+                assert job.error is not None
+                raise job.error
+            savepoint.rollback()
+        return transaction
 
     def _undo(self) -> None:
         for function in self._undone:
@@ -248,14 +306,23 @@ class Database:
     def _open(self) -> Connection:
         if self._writer is None:
             raise Busy("this process only reads the database")
-        if self._connection is None or self._connection.closed or self._connection.invalidated:
+        if self._connection is None or not self._is_usable(self._connection):
+            self._drop()
             self._connection = self._writer.connect()
         return self._connection
+
+    def _is_usable(self, connection: Connection) -> bool:
+        if connection.dialect.name != "sqlite":
+            return server.is_usable(connection)
+        return not (connection.closed or connection.invalidated)
 
     def _drop(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            connection.close()
+            if connection.dialect.name == "sqlite":
+                connection.close()
+            else:
+                server.discard(connection)
 
 
 def _translated(error: BaseException) -> BaseException:
@@ -267,12 +334,21 @@ def _translated(error: BaseException) -> BaseException:
         conflict = Conflict("the change breaks a rule of uniqueness or reference")
         conflict.__cause__ = error
         return conflict
-    if isinstance(error, DataError | sqlite3.DataError):
+    if isinstance(error, DataError | sqlite3.DataError) or server.is_unfit(error):
         bad = BadRequest(UNFIT)
         bad.__cause__ = error
         return bad
-    if isinstance(error, OperationalError | sqlite3.OperationalError):
+    if isinstance(error, OperationalError | InterfaceError | sqlite3.OperationalError):
         busy = Busy("the database cannot take the change now; try again later")
         busy.__cause__ = error
         return busy
+    return error
+
+
+def _translated_read(error: BaseException) -> BaseException:
+    if isinstance(error, DataError | sqlite3.DataError) or server.is_unfit(error):
+        return BadRequest(UNFIT)
+    unready = isinstance(error, OperationalError | InterfaceError | sqlite3.OperationalError)
+    if unready or server.is_unready(error):
+        return Busy("the database cannot be read at the moment; try again later")
     return error

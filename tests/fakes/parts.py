@@ -1,7 +1,7 @@
-"""The conductor without processes: real features on a temporary SQLite file.
+"""The conductor without processes: real features on a temporary database.
 
 Boards, audit and time are fakes; events go to the real outbox. The fake audit
-is a table of the same file, so that tests see what one transaction holds.
+is a table of the same database, so that tests see what one transaction holds.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from sqlalchemy import JSON, Column, Connection, Integer, MetaData, String, Tabl
 
 from iotronic_mec.clock import ManualClock
 from iotronic_mec.context import Context, Idempotency, system_context
-from iotronic_mec.db.base import metadata
-from iotronic_mec.db.engine import open_database, sqlite_url
+from iotronic_mec.db.engine import open_database
 from iotronic_mec.db.session import Database
 from iotronic_mec.drivers.outside import Outside
 from iotronic_mec.drivers.storage.fake import FakeStorage
@@ -41,6 +40,7 @@ from iotronic_mec.features.plugin.model import Plugin
 from iotronic_mec.features.request import store as request_store
 from iotronic_mec.features.request.model import Operation
 from iotronic_mec.rpc.boards import Boards
+from tests.fakes import engines
 from tests.fakes.boards import FakeBoards
 
 FEATURES: tuple[Feature, ...] = (
@@ -64,10 +64,10 @@ audit_row = Table(
     "fake_audit",
     MetaData(),
     Column("id", Integer, primary_key=True),
-    Column("action", String),
-    Column("target", String),
-    Column("outcome", String),
-    Column("reason", String),
+    Column("action", String(64)),
+    Column("target", String(255)),
+    Column("outcome", String(32)),
+    Column("reason", String(255)),
     Column("details", JSON),
 )
 """Stands in for the audit feature's table; not part of the metadata of the cloud."""
@@ -173,14 +173,12 @@ class Core:
 
 @contextmanager
 def open_core(folder: Path) -> Iterator[Core]:
-    """Put the parts together on a fresh database file; end everything after."""
-    database = open_database(sqlite_url(folder / "core.sqlite"))
+    """Put the parts together on a fresh database; end everything after."""
+    with engines.POOL.url(folder, name="core.sqlite", also=audit_row.metadata) as url:
+        yield from _open(folder, open_database(url))
 
-    def create(connection: Connection) -> None:
-        metadata.create_all(connection)
-        audit_row.metadata.create_all(connection)
 
-    database.write(create)
+def _open(folder: Path, database: Database) -> Iterator[Core]:
     clock, boards, hooked = ManualClock(), FakeBoards(), list[Operation]()
     parts = _parts(folder, database, boards, clock, hooked)
     commands: dict[str, Any] = {}

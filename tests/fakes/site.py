@@ -1,7 +1,7 @@
 """The whole control road in one process: all features, the real API and identity.
 
-Boards and time are fakes; SQLite, policy, audit and passwords are real, the
-latter with parameters that cost nothing.
+Boards and time are fakes; the database (``pytest --database``), policy, audit
+and passwords are real, the latter with parameters that cost nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from iotronic_mec.api.auth import LastUsed
 from iotronic_mec.clock import ManualClock
 from iotronic_mec.cmd.core import build_application, build_commands, build_last_used, build_parts
 from iotronic_mec.context import system_context
-from iotronic_mec.db.base import metadata
-from iotronic_mec.db.engine import open_database, sqlite_url
+from iotronic_mec.db.engine import open_database
+from iotronic_mec.db.session import Database
 from iotronic_mec.feature import Parts, Settings
 from iotronic_mec.passwords import Passwords
 from iotronic_mec.registry import FEATURES
 from iotronic_mec.rpc.boards import Boards
 from iotronic_mec.rpc.server import Dispatcher
+from tests.fakes import engines
 from tests.fakes.boards import FakeBoards
 
 BASE_URL = "http://control.test:1288"
@@ -123,12 +124,15 @@ class Site:
 
 @contextmanager
 def open_site(folder: Path, **limits: Any) -> Iterator[Site]:
-    """Start the cloud on a new database.
+    """Start the cloud on a new database of the engine chosen.
 
     :param limits: fields of ``Settings``
     """
-    database = open_database(sqlite_url(folder / "iotronic.sqlite"))
-    database.write(metadata.create_all)
+    with engines.POOL.url(folder) as url:
+        yield from _open(folder, open_database(url), limits)
+
+
+def _open(folder: Path, database: Database, limits: dict[str, Any]) -> Iterator[Site]:
     clock, boards, passwords = ManualClock(), FakeBoards(), cheap_passwords()
     settings = Settings(
         state_dir=folder,

@@ -13,8 +13,8 @@ from webob import Request
 from iotronic_mec.api.app import Application, build
 from iotronic_mec.api.policy import Policies
 from iotronic_mec.clock import Clock
-from iotronic_mec.db.base import metadata
-from iotronic_mec.db.engine import open_database, sqlite_url
+from iotronic_mec.db.engine import open_database
+from iotronic_mec.db.session import Database
 from iotronic_mec.drivers.load import load_storage
 from iotronic_mec.events.outbox import Outbox
 from iotronic_mec.feature import Parts, Settings
@@ -22,6 +22,7 @@ from iotronic_mec.features import audit, blob, idempotency, plugin
 from iotronic_mec.features.audit.store import AuditChain
 from iotronic_mec.rpc.boards import Boards
 from iotronic_mec.rpc.server import Dispatcher
+from tests.fakes import engines
 from tests.fakes.conductor import PROJECT
 from tests.fakes.plugin_cloud import CODE, ByToken
 
@@ -37,15 +38,19 @@ def application(tmp_path: Path) -> Iterator[Application]:
         content_url="http://content.test:1289",
         wamp_url="ws://router.test:8443/ws",
     )
-    database = open_database(sqlite_url(tmp_path / "iotronic.sqlite"))
-    database.write(metadata.create_all)
+    with engines.POOL.url(tmp_path) as url:
+        yield from built(settings, open_database(url))
+
+
+def built(settings: Settings, database: Database) -> Iterator[Application]:
+    """Build the application, and end it after."""
     clock = Clock()
     parts = Parts(
         database=database,
         boards=cast(Boards, None),
         clock=clock,
         settings=settings,
-        storage=load_storage("filesystem", tmp_path / "blobs", clock),
+        storage=load_storage("filesystem", settings.state_dir / "blobs", clock),
         secret=b"s" * 32,
         audit=AuditChain(clock),
         emit=Outbox(clock),

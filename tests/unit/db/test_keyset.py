@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
 from iotronic_mec.db import keyset
-from iotronic_mec.db.engine import open_database, sqlite_url
+from iotronic_mec.db.engine import open_database
 from iotronic_mec.db.keyset import MarkerNotFound
 from iotronic_mec.db.session import Database
 from iotronic_mec.db.types import UTCDateTime
 from iotronic_mec.page import Page
+from tests.fakes import engines
 
 TABLE = Table(
     "thing",
@@ -23,11 +24,20 @@ TABLE = Table(
     Column("uuid", String(36)),
     Column("size", Integer, nullable=True),
     Column("created_at", UTCDateTime),
+    Column("name", String(40), nullable=True),
+    mysql_collate="utf8mb4_bin",
 )
 START = datetime(2026, 1, 1, tzinfo=UTC)
 # several made in one moment; sizes with repetitions and nulls
+# names in the order of their letters' numbers, not of any language
+NAMES = ["b", "B", None, "é", "_", "\U0001f600", "a-b"]
 ROWS = [
-    {"uuid": str(number), "size": size, "created_at": START + timedelta(seconds=number // 3)}
+    {
+        "uuid": str(number),
+        "size": size,
+        "created_at": START + timedelta(seconds=number // 3),
+        "name": NAMES[number],
+    }
     for number, size in enumerate([5, None, 5, 1, None, 9, 1])
 ]
 
@@ -35,11 +45,11 @@ ROWS = [
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """Return a database with the rows."""
-    made = open_database(sqlite_url(tmp_path / "things.sqlite"))
-    made.write(lambda connection: TABLE.create(connection))
-    made.write(lambda connection: connection.execute(insert(TABLE), ROWS))
-    yield made
-    made.close()
+    with engines.POOL.url(tmp_path, also=TABLE.metadata) as url:
+        made = open_database(url)
+        made.write(lambda connection: connection.execute(insert(TABLE), ROWS))
+        yield made
+        made.close()
 
 
 def walk(database: Database, sort_key: str, descending: bool, limit: int) -> list[str]:
@@ -66,6 +76,8 @@ def walk(database: Database, sort_key: str, descending: bool, limit: int) -> lis
         ("created_at", True, "6543210"),
         ("size", False, "3602514"),
         ("size", True, "5206341"),
+        ("name", False, "1460352"),
+        ("name", True, "5306412"),
     ],
 )
 def test_pages_hold_every_row_once(
