@@ -12,8 +12,8 @@ from pathlib import Path
 from iotronic_mec.cmd import core
 from iotronic_mec.conf import load_settings
 from iotronic_mec.db import migrate
-from iotronic_mec.drivers.load import load_outside
 from iotronic_mec.db.engine import is_sqlite
+from iotronic_mec.drivers.load import load_outside
 from iotronic_mec.errors import Error
 from iotronic_mec.missing import missing
 
