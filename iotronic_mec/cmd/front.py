@@ -20,7 +20,7 @@ from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.internet.task import LoopingCall
 from twisted.logger import STDLibLogObserver, globalLogBeginner
 
-from iotronic_mec.bridge import Bridge
+from iotronic_mec.bridge.local import Bridge
 from iotronic_mec.cmd import router, state_dir
 from iotronic_mec.cmd.children import Child, Program
 from iotronic_mec.cmd.local_board import LocalBoard

@@ -17,7 +17,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from iotronic_mec.bridge import Bridge
+from iotronic_mec.bridge.local import Bridge
 from iotronic_mec.cmd import state_dir
 from iotronic_mec.cmd.children import Child, Program
 from iotronic_mec.cmd.options import Options

@@ -7,30 +7,45 @@ from typing import Any, Protocol
 
 from iotronic_mec import errors
 from iotronic_mec.context import Context
-from iotronic_mec.rpc.local import ANSWER_MARGIN_S, Link
 
-TOPIC = "wamp."
-"""A wamp agent serves ``wamp.<its uuid>``."""
+ANSWER_MARGIN_S = 2.0
+"""How much longer than the inner hop a caller waits, seconds: the inner error
+says more than our own time-out."""
 
 
-class Links(Protocol):
-    """Where links to wamp agents are found."""
+class Agents(Protocol):
+    """Whatever carries calls to wamp agents: the local server, or the bus."""
 
-    def find(self, topic: str) -> Link | None:
-        """Return the link that serves the topic."""
+    def call(
+        self,
+        agent: str,
+        namespace: str,
+        method: str,
+        arguments: dict[str, Any],
+        context: Context,
+        timeout_s: float,
+    ) -> Any:
+        """Call one wamp agent and wait at most ``timeout_s``.
 
-    def topics(self, prefix: str) -> list[str]:
-        """Return the served topics with this prefix."""
+        :raises errors.RouterUnavailable: it is not connected; nothing was sent
+        :raises errors.DeadlineExceeded: no answer in time
+        :raises errors.Unavailable: it went away during the call
+        """
+
+    def tell_all(
+        self, namespace: str, method: str, arguments: dict[str, Any], context: Context
+    ) -> None:
+        """Tell every connected wamp agent."""
 
 
 class Boards:
     """Reaches boards and wamp agents; any thread.
 
-    :param links: the local server
+    :param agents: carries the calls
     """
 
-    def __init__(self, links: Links) -> None:
-        self._links = links
+    def __init__(self, agents: Agents) -> None:
+        self._agents = agents
 
     def call(
         self,
@@ -83,8 +98,7 @@ class Boards:
 
         :raises errors.Error: one of them did not take it
         """
-        for topic in self._links.topics(TOPIC):
-            self.directory(context, topic.removeprefix(TOPIC), method, **arguments)
+        self._agents.tell_all("directory", method, arguments, context)
 
     def _ask(
         self,
@@ -95,13 +109,9 @@ class Boards:
         arguments: dict[str, Any],
         timeout_s: float,
     ) -> Any:
-        topic = TOPIC + agent
-        link = self._links.find(topic)
-        if link is None:
-            raise errors.RouterUnavailable("the wamp agent of this board is not connected")
         started = time.monotonic()
         try:
-            return link.call(topic, namespace, method, arguments, context, timeout_s)
+            return self._agents.call(agent, namespace, method, arguments, context, timeout_s)
         except errors.DeadlineExceeded as error:
             waited = time.monotonic() - started
             raise errors.BoardTimeout(f"no answer from the board within {waited:.1f} s") from error

@@ -32,10 +32,11 @@ MAX_PENDING = 1024
 WORKERS = 16
 """Threads that run incoming calls; a call that waits for a board holds one."""
 
-ANSWER_MARGIN_S = 2.0
-"""How much longer than the inner hop a caller waits, seconds: the inner error
-says more than our own time-out."""
+AGENT_TOPIC = "wamp."
+"""A wamp agent serves ``wamp.<its uuid>``."""
 
+TELL_LIMIT_S = 5.0
+"""Seconds one wamp agent has to take what all are told."""
 
 SEND_TIMEOUT_S = 10
 """Longest wait for the other side to take a frame, seconds; then the link is
@@ -205,6 +206,38 @@ class LocalServer:
         for link in links:
             link.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def call(
+        self,
+        agent: str,
+        namespace: str,
+        method: str,
+        arguments: dict[str, Any],
+        context: Context,
+        timeout_s: float,
+    ) -> Any:
+        """Call one wamp agent and wait at most ``timeout_s``; any thread.
+
+        :raises errors.RouterUnavailable: it is not connected; nothing was sent
+        """
+        topic = AGENT_TOPIC + agent
+        link = self.find(topic)
+        if link is None:
+            raise errors.RouterUnavailable("the wamp agent of this board is not connected")
+        return link.call(topic, namespace, method, arguments, context, timeout_s)
+
+    def tell_all(
+        self, namespace: str, method: str, arguments: dict[str, Any], context: Context
+    ) -> None:
+        """Tell every connected wamp agent, one after another; any thread.
+
+        One that is not connected reads everything anew when it comes back.
+
+        :raises errors.Error: one of them did not take it
+        """
+        for topic in self.topics(AGENT_TOPIC):
+            agent = topic.removeprefix(AGENT_TOPIC)
+            self.call(agent, namespace, method, arguments, context, TELL_LIMIT_S)
 
     def find(self, topic: str) -> Link | None:
         """Return the newest link that serves the topic."""

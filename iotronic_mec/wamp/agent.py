@@ -29,7 +29,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, deferLater
 
 from iotronic_mec import errors
-from iotronic_mec.bridge import Bridge
+from iotronic_mec.bridge.ends import End
 from iotronic_mec.clock import Clock
 from iotronic_mec.wamp import adoption, authorize
 from iotronic_mec.wamp.authenticate import Authenticators
@@ -91,7 +91,7 @@ class AgentSettings:
 class WampAgent:
     """All WAMP parts of one front process."""
 
-    def __init__(self, reactor: ReactorBase, bridge: Bridge, settings: AgentSettings) -> None:
+    def __init__(self, reactor: ReactorBase, bridge: End, settings: AgentSettings) -> None:
         self._reactor = reactor
         self._bridge = bridge
         self._settings = settings
@@ -124,6 +124,7 @@ class WampAgent:
         self._session: Session | None = None
         self._reconcile = LoopingCall(lambda: self._run(self._adopt_again()))
         self._waiting_for_directory: list[Deferred[None]] = []
+        self._missed = self._reading = False
         self.ready = False
         self.cause = "the router has not been joined"
         bridge.serve("board", {"call": self.outbound.call})
@@ -208,6 +209,19 @@ class WampAgent:
     # -- the core ---------------------------------------------------------------------
 
     async def _core_connected(self) -> None:
+        """Read everything anew; once more when that is asked for meanwhile."""
+        self._missed = True
+        if self._reading:
+            return
+        self._reading = True
+        try:
+            while self._missed:
+                self._missed = False
+                await self._read_anew()
+        finally:
+            self._reading = False
+
+    async def _read_anew(self) -> None:
         gone = await self._load_directory()
         waiting, self._waiting_for_directory = self._waiting_for_directory, []
         for waiter in waiting:

@@ -13,7 +13,7 @@ ROOT = "(root)"
 
 CLOUD_LAYERS: Mapping[str, Sequence[str]] = {
     ROOT: (ROOT, "feature"),
-    "bridge": (ROOT,),
+    "bridge": (ROOT, "bridge"),
     "egress": (ROOT,),
     "feature": (ROOT,),
     "api": (ROOT, "feature", "api", "rpc.client"),
@@ -87,11 +87,12 @@ LIBRARIES: Mapping[str, Sequence[str]] = {
     "pecan": ("api/*", "features/*/api.py"),
     "webob": ("api/*", "features/*/api.py"),
     "oslo_messaging": ("rpc/*",),
+    "oslo_service": ("rpc/transport.py",),
     "oslo_config": ("conf/*", "cmd/*", "api/policy.py"),
     "oslo_policy": ("api/policy.py", "cmd/*", "registry_policies.py"),
     "pydantic": ("api/*", "features/*/schema.py"),
     "twisted": (
-        "bridge.py",
+        "bridge/*",
         "wamp/*",
         "gateway/*",
         "lwm2m/*",

@@ -42,7 +42,7 @@ RULES = {
         sentence=(
             "A library is loaded only in the files that wrap it (tests/architecture/imports.py,"
             " LIBRARIES): SQLAlchemy in db, events, table.py and store.py; Pecan in api; Twisted"
-            " in bridge.py, wamp, gateway and the cmd of processes with a reactor; eventlet"
+            " in bridge, wamp, gateway and the cmd of processes with a reactor; eventlet"
             " nowhere."
         ),
         find=imports.libraries_stay_in_their_files,

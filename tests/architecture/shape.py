@@ -17,7 +17,10 @@ RIMS: Mapping[str, int] = {
     "iotronic_mec/gateway/site.py": 1,
     # RPC: the dispatch in the core, and in the front
     "iotronic_mec/rpc/server.py": 1,
-    "iotronic_mec/bridge.py": 1,
+    "iotronic_mec/bridge/local.py": 1,
+    "iotronic_mec/bridge/bus.py": 1,
+    # what a function raised in the pool is raised again in the reactor
+    "iotronic_mec/bridge/threads.py": 1,
     # WAMP: reports, logins and the session's own work; calls on the board
     "iotronic_mec/wamp/inbound.py": 1,
     "iotronic_mec/wamp/agent.py": 2,

@@ -26,7 +26,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
 
 from iotronic_mec import errors
-from iotronic_mec.bridge import Bridge
+from iotronic_mec.bridge.local import Bridge
 from iotronic_mec.cmd import router, state_dir
 from iotronic_mec.cmd.state_dir import StateDir
 from iotronic_mec.context import system_context

@@ -13,7 +13,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
 from iotronic_mec import errors, frames
-from iotronic_mec.bridge import BACK_OFF_S, Bridge, Link
+from iotronic_mec.bridge.local import BACK_OFF_S, Bridge, Link
 
 Frames = Callable[[], list[dict[str, Any]]]
 

@@ -12,7 +12,7 @@ from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
-from iotronic_mec.bridge import Bridge
+from iotronic_mec.bridge.local import Bridge
 from iotronic_mec.wamp.agent import AgentSettings, WampAgent
 from iotronic_mec.wamp.directory import Entry
 from lightning_agent.protocol import messages

@@ -1,10 +1,9 @@
 """The reactor's end of the ``local`` transport: calls to and from the core.
 
-The wamp agent and the gateway live in a process with a reactor and **no
-threads at all**; everything that blocks lives in the core process. So this is
-no bridge between threads and a loop but between two processes, over
-``DIR/rpc.sock``. (The threaded bridge of the architecture comes with the
-message bus, whose client blocks.) Reactor thread only.
+In ``standalone`` the wamp agent and the gateway live in a process with a reactor
+and **no threads at all**; everything that blocks lives in the core process. So
+this is no bridge between threads and a loop but between two processes, over
+``DIR/rpc.sock``. Reactor thread only.
 
 Usage::
 
@@ -22,9 +21,9 @@ from __future__ import annotations
 import itertools
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet import defer, protocol
 from twisted.internet.base import DelayedCall, ReactorBase
@@ -32,8 +31,7 @@ from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.python.failure import Failure
 
 from iotronic_mec import errors, frames, prompt
-from iotronic_mec.context import ADMIN, Context
-from iotronic_mec.ids import new_uuid
+from iotronic_mec.bridge.ends import Handler, own_context
 
 LOG = logging.getLogger(__name__)
 
@@ -53,13 +51,6 @@ BACK_OFF_S = (0.05, 2.0)
 """First and longest wait between attempts to connect, seconds; with jitter."""
 
 _GROWTH = 1.6
-
-
-class Handler(Protocol):
-    """What answers one method: arguments in, JSON-ready answer out."""
-
-    def __call__(self, arguments: dict[str, Any], remaining_s: float, /) -> Awaitable[Any]:
-        """Answer one call within ``remaining_s`` seconds."""
 
 
 class Bridge:
@@ -165,21 +156,13 @@ class Bridge:
     def _order(
         kind: str, namespace: str, method: str, arguments: dict[str, Any], timeout_s: float
     ) -> dict[str, Any]:
-        context = Context(
-            user="wamp-agent",
-            user_name="wamp-agent",
-            project="",
-            roles=(ADMIN,),
-            request_id=f"req-{new_uuid()}",
-            system=True,
-        )
         return {
             "t": kind,
             "topic": CONDUCTOR,
             "ns": namespace,
             "m": method,
             "a": arguments,
-            "c": {**context.to_wire(), "remaining_s": timeout_s},
+            "c": {**own_context(timeout_s).to_wire(), "remaining_s": timeout_s},
             "s": timeout_s,
         }
 
