@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from iotronic_mec.lent import Lent, Place
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -136,6 +138,76 @@ class ReachSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lendable:
+    """A kind of things that grants can be about.
+
+    :param find: called with (connection, uuid); ``None`` when there is none
+    :param resolve: called with (connection, project, uuid or name, whether any
+        project's counts); raises the kind's NotFound
+    """
+
+    find: Callable[[Any, str], Place | None]
+    resolve: Callable[[Any, str, str, bool], Place]
+
+
+class Access(Protocol):
+    """Decides whether a caller may do something to another project's thing.
+
+    The one place that does: own things never get here, administrators neither.
+    """
+
+    def find(
+        self, connection: Any, context: Context, kind: str, uuid: str, action: str, missing: Any
+    ) -> Lent | None:
+        """Return what lets the operation pass, ``None`` when nothing does.
+
+        Nothing is counted yet. A refusal by a grant that is about this thing is
+        in the audit.
+
+        :param missing: the error that is answered for a thing there is not
+        """
+
+    def standing(
+        self, connection: Any, leaf: Any, kind: str, place: Place | None, action: str | None
+    ) -> str:
+        """Return how a grant stands to an operation: ``live``, or why it does not pass."""
+
+    def charge(
+        self, connection: Any, context: Context, lent: Lent, request: str | None = None
+    ) -> None:
+        """Check it again, count it and put it in the audit, in the caller's transaction.
+
+        :param request: uuid of the order it is for
+        :raises NotFound: ``lent.missing``: it does not pass any more
+        """
+
+
+class NoAccess:
+    """Nothing is lent."""
+
+    def find(
+        self, connection: Any, context: Context, kind: str, uuid: str, action: str, missing: Any
+    ) -> Lent | None:
+        """Let nothing pass."""
+        return None
+
+    def standing(
+        self, connection: Any, leaf: Any, kind: str, place: Place | None, action: str | None
+    ) -> str:
+        """Say that nothing is lent."""
+        return "dead"
+
+    def charge(
+        self, connection: Any, context: Context, lent: Lent, request: str | None = None
+    ) -> None:
+        """Let nothing pass."""
+        raise lent.missing
+
+
+NO_ACCESS = NoAccess()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Addresses and limits the commands need; read from the configuration once."""
 
@@ -175,6 +247,10 @@ class Parts:
     audit: AuditWriter
     emit: EventWriter
     ledger: Ledger | None = None
+    access: Access = NO_ACCESS
+    lendable: Mapping[str, Lendable] = field(default_factory=dict)
+    lent_actions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    on_grant_end: tuple[Callable[[Parts, Any, list[str]], None], ...] = ()
     on_finished: Mapping[str, Callable[[Parts, Any, Any], None]] = field(default_factory=dict)
     transient: Mapping[str, Callable[[Parts, Any, Any], dict[str, Any]]] = field(
         default_factory=dict
@@ -218,6 +294,10 @@ class Feature:
     :param on_delete: noun to what is done besides, called with (parts,
         connection, uuid) in the transaction that deletes one, before its row goes
     :param actions: the actions this feature orders boards to do
+    :param lendable: kind to what grants need to know of it
+    :param lent_actions: kind to the words of what can be lent, each with a sentence
+    :param on_grant_end: called with (parts, connection, uuids) in the transaction
+        that revokes grants
     :param on_join: called with (parts, connection, board, join message) in the
         transaction that notes a join; returns the plugins desired there
     :param on_report: called with (parts, connection, board, report message)
@@ -236,5 +316,8 @@ class Feature:
     may_delete: Mapping[str, Callable[[Any, str], None]] = field(default_factory=dict)
     on_delete: Mapping[str, Callable[[Parts, Any, str], None]] = field(default_factory=dict)
     actions: frozenset[str] = frozenset()
+    lendable: Mapping[str, Lendable] = field(default_factory=dict)
+    lent_actions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    on_grant_end: Callable[[Parts, Any, list[str]], None] | None = None
     on_join: Callable[[Parts, Any, str, Any], list[dict[str, Any]]] | None = None
     on_report: Callable[[Parts, Any, str, Any], None] | None = None

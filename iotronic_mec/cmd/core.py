@@ -36,6 +36,7 @@ from iotronic_mec.events.outbox import Outbox
 from iotronic_mec.events.relay import Relay
 from iotronic_mec.feature import Feature, Parts, Settings
 from iotronic_mec.features.audit.store import AuditChain
+from iotronic_mec.features.grant.access import GrantAccess
 from iotronic_mec.features.identity import store as identity_store
 from iotronic_mec.features.token import store as token_store
 from iotronic_mec.passwords import Passwords
@@ -106,6 +107,12 @@ def build_parts(
 ) -> Parts:
     """Make what commands are built from, with the hooks of all features."""
     clock = clock or Clock()
+    audit = AuditChain(clock, database)
+    lendable = {k: v for feature in features for k, v in feature.lendable.items()}
+    lent_actions: dict[str, dict[str, str]] = {}
+    for feature in features:
+        for kind, words in feature.lent_actions.items():
+            lent_actions[kind] = {**lent_actions.get(kind, {}), **words}
     vetoes: dict[str, tuple[Callable[[Any, str], None], ...]] = {}
     deletions: dict[str, tuple[Callable[[Parts, Any, str], None], ...]] = {}
     for feature in features:
@@ -120,8 +127,12 @@ def build_parts(
         settings=settings,
         storage=load_storage(settings.storage_driver, settings.state_dir / "blobs", clock),
         secret=secret,
-        audit=AuditChain(clock, database),
+        audit=audit,
         emit=Outbox(clock),
+        access=GrantAccess(database, clock, audit, lendable),
+        lendable=lendable,
+        lent_actions=lent_actions,
+        on_grant_end=tuple(feature.on_grant_end for feature in features if feature.on_grant_end),
         ledger=load_ledger(settings.ledger_driver, settings.state_dir / settings.ledger_path),
         on_finished={k: v for feature in features for k, v in feature.on_finished.items()},
         transient={k: v for feature in features for k, v in feature.transient.items()},

@@ -24,6 +24,7 @@ from iotronic_mec.sdk.board import Board, EnrolmentCode, Explanation, NewBoard, 
 from iotronic_mec.sdk.client import Client, Versions
 from iotronic_mec.sdk.errors import Error
 from iotronic_mec.sdk.fleet import Fleet
+from iotronic_mec.sdk.grant import Grant, GrantExplanation, GrantUse
 from iotronic_mec.sdk.identity import Project, Token, User, WhoAmI
 from iotronic_mec.sdk.injection import Injection, LogLine, Logs, Target
 from iotronic_mec.sdk.plugin import NewPlugin, Plugin
@@ -42,6 +43,9 @@ __all__ = [
     "Exposure",
     "Finding",
     "Fleet",
+    "Grant",
+    "GrantExplanation",
+    "GrantUse",
     "Head",
     "Injection",
     "LogLine",

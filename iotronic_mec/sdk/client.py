@@ -12,6 +12,7 @@ from iotronic_mec import __version__
 from iotronic_mec.sdk.audit import Audit
 from iotronic_mec.sdk.board import Boards
 from iotronic_mec.sdk.fleet import Fleets
+from iotronic_mec.sdk.grant import Grants
 from iotronic_mec.sdk.identity import Directory, Project, Token, User, WhoAmI
 from iotronic_mec.sdk.injection import Injections
 from iotronic_mec.sdk.plugin import Plugins
@@ -46,6 +47,7 @@ class Client:
         self.transport = Transport(session, endpoint=endpoint, **options)
         self.boards = Boards(self.transport)
         self.fleets = Fleets(self.transport)
+        self.grants = Grants(self.transport)
         self.plugins = Plugins(self.transport)
         self.injections = Injections(self.transport)
         self.services = Services(self.transport)

@@ -21,7 +21,8 @@ OWN_FILES: Mapping[str, Sequence[str]] = {
     "store": ("table", "model", "states"),
     "schema": ("model", "states"),
     "policy": (),
-    "commands": ("reports", "store", "model", "states"),
+    "access": ("store", "model", "states"),
+    "commands": ("access", "reports", "store", "model", "states"),
     "reports": ("store", "model", "states"),
     "periodic": ("commands", "reports", "store", "model", "states"),
     "api": ("schema", "policy", "store", "model", "states"),
@@ -37,6 +38,7 @@ MACHINERY: Mapping[str, Sequence[str]] = {
     "store": ("db",),
     "schema": ("api",),
     "policy": ("api.policy", "feature"),
+    "access": ("db.session", "feature"),
     "commands": ("rpc", "drivers", "events", "db.session", "feature"),
     "reports": ("rpc", "drivers", "events", "db.session", "feature"),
     "periodic": ("rpc", "drivers", "events", "db.session", "feature"),
@@ -48,7 +50,7 @@ MACHINERY: Mapping[str, Sequence[str]] = {
 
 LAYERS = ("api", "rpc", "drivers", "db", "events", "feature")
 
-FOREIGN_FILES = ("store", "commands", "model", "table", "states")
+FOREIGN_FILES = ("access", "store", "commands", "model", "table", "states")
 """What a later feature may import of an earlier one."""
 
 FORBIDDEN_NAMES = frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iotronic_mec.feature import Consumer, Feature, Periodic
 from iotronic_mec.features.board import reports, store
+from iotronic_mec.features.board.access import LENDABLE, WORDS
 from iotronic_mec.features.board.api import ROUTES
 from iotronic_mec.features.board.commands import BoardCommands
 from iotronic_mec.features.board.model import ACTIONS
@@ -15,6 +16,8 @@ FEATURE = Feature(
     policies=POLICIES,
     commands=BoardCommands,
     actions=frozenset(ACTIONS),
+    lendable={"board": LENDABLE},
+    lent_actions={"board": WORDS, "fleet": WORDS},
     may_delete={"project": store.refuse_project, "fleet": store.refuse_fleet},
     on_delete={"fleet": reports.fleet_deleted},
     consumers=(

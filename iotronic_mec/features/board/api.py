@@ -8,13 +8,14 @@ from typing import Any
 from iotronic_mec.api import links
 from iotronic_mec.api.controller import Answer, Call
 from iotronic_mec.api.fields import Words
+from iotronic_mec.api.lent import passes
 from iotronic_mec.api.listing import Listing
 from iotronic_mec.api.ordered import AcceptedShape, answered
 from iotronic_mec.clock import iso
 from iotronic_mec.errors import BadRequest
 from iotronic_mec.feature import Route
 from iotronic_mec.features.board import store
-from iotronic_mec.features.board.model import Board
+from iotronic_mec.features.board.model import Board, BoardNotFound
 from iotronic_mec.features.board.schema import (
     ActionBody,
     BoardCreate,
@@ -54,7 +55,7 @@ SORTABLE = frozenset(
 
 def show(call: Call) -> dict[str, Any]:
     """Show one board."""
-    return LISTING.show(call, _get(call))
+    return LISTING.show(call, _get(call, lent="board.get"))
 
 
 def create(call: Call) -> Answer:
@@ -107,14 +108,18 @@ def action(call: Call) -> Answer:
     return answered(call, done, wait=call.body.wait)
 
 
-def _get(call: Call, ident: str | None = None) -> Board:
+def _get(call: Call, ident: str | None = None, *, lent: str | None = None) -> Board:
+    """Return a board of the project, or one that a grant lends for ``lent``."""
+    ident = ident or call.path["board"]
+    context = call.context
+    try:
+        with call.database.read() as connection:
+            return store.get_board(connection, context.project, ident, every=context.is_admin)
+    except BoardNotFound:
+        if lent is None or not passes(call, "board", ident, lent):
+            raise
     with call.database.read() as connection:
-        return store.get_board(
-            connection,
-            call.context.project,
-            ident or call.path["board"],
-            every=call.context.is_admin,
-        )
+        return store.get_board(connection, context.project, ident, every=True)
 
 
 def _rows(call: Call, connection: Any, page: Page) -> Sequence[Board]:

@@ -12,6 +12,7 @@ from iotronic_mec import errors, ids
 from iotronic_mec.context import Context
 from iotronic_mec.feature import Parts
 from iotronic_mec.features.board import store
+from iotronic_mec.features.board.access import find_target
 from iotronic_mec.features.board.model import (
     ACTIONS,
     ONLINE,
@@ -241,7 +242,8 @@ class BoardCommands(BoardReports):
         if repeated is not None:
             return outcome(repeated)
         with self._parts.database.read() as connection:
-            target = self._target(connection, context, board)
+            word = f"board.action:{action}"
+            target = find_target(self._parts, connection, context, board, word)
         check_online(target)
         order = Order(
             board=target.uuid,
@@ -251,6 +253,7 @@ class BoardCommands(BoardReports):
             procedure=procedure,
             parameters=given,
             timeout_s=min(self._parts.settings.board_call_timeout_s, context.remaining_s()),
+            lent=target.lent,
         )
         run = self._requests.run if wait else self._requests.accept
         return outcome(run(context, order))

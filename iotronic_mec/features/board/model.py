@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from iotronic_mec.errors import BadRequest, Conflict, NotFound
+from iotronic_mec.lent import Lent
 
 REGISTERED = "registered"
 OFFLINE = "offline"
@@ -90,13 +91,17 @@ class Board:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The little of a board that an order to it needs."""
+    """The little of a board that an order to it needs.
+
+    ``lent``: what lets the order pass on another project's board.
+    """
 
     uuid: str
     project: str
     name: str
     status: str
     agent: str | None
+    lent: tuple[Lent, ...] = ()
 
 
 ACTIONS = {"DevicePing": "device.ping", "DeviceEcho": "device.echo"}

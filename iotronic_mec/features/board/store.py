@@ -34,6 +34,7 @@ from iotronic_mec.features.board.model import (
 )
 from iotronic_mec.features.board.table import board, board_label, board_location
 from iotronic_mec.features.fleet.model import FleetInUse
+from iotronic_mec.lent import Place
 from iotronic_mec.page import Page
 
 _TARGET = (board.c.uuid, board.c.project, board.c.name, board.c.status, board.c.agent)
@@ -60,6 +61,22 @@ def find_target(connection: Connection, project: str, ident: str, *, every: bool
         raise BoardNotFound(f"board {ident} could not be found")
     uuid, owner, name, status, agent = rows[0]
     return Target(uuid=uuid, project=owner, name=name, status=status, agent=agent)
+
+
+def find_place(connection: Connection, uuid: str) -> Place | None:
+    """Return whose a board is and which fleet it is in, ``None`` when there is none."""
+    query = select(board.c.project, board.c.fleet).where(board.c.uuid == uuid)
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    within = () if row.fleet is None else (("fleet", row.fleet),)
+    return Place(uuid=uuid, project=row.project, within=within)
+
+
+def resolve_place(connection: Connection, project: str, ident: str, every: bool) -> Place:
+    """Return whose a board is, by uuid or name; see :func:`find_target`."""
+    found = find_target(connection, project, ident, every=every)
+    return Place(uuid=found.uuid, project=found.project)
 
 
 def get_board(connection: Connection, project: str, ident: str, *, every: bool = False) -> Board:

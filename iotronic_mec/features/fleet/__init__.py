@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iotronic_mec.feature import Feature
+from iotronic_mec.feature import Feature, Lendable
 from iotronic_mec.features.fleet import store
 from iotronic_mec.features.fleet.api import ROUTES
 from iotronic_mec.features.fleet.commands import FleetCommands
@@ -13,5 +13,6 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=FleetCommands,
+    lendable={"fleet": Lendable(find=store.find_place, resolve=store.resolve_place)},
     may_delete={"project": store.refuse_project},
 )

@@ -11,6 +11,7 @@ from iotronic_mec import ids
 from iotronic_mec.db import keyset
 from iotronic_mec.features.fleet.model import Fleet, FleetNotFound, ProjectHasFleets
 from iotronic_mec.features.fleet.table import fleet
+from iotronic_mec.lent import Place
 from iotronic_mec.page import Page
 
 _COLUMNS = ("uuid", "project", "name", "description", "extra", "created_at", "updated_at")
@@ -57,6 +58,18 @@ def get_fleet(
     if found is None:
         raise FleetNotFound(f"fleet {ident} could not be found")
     return found
+
+
+def find_place(connection: Connection, uuid: str) -> Place | None:
+    """Return whose a fleet is, ``None`` when there is none."""
+    found = find_fleet(connection, "", uuid, every=True)
+    return None if found is None else Place(uuid=found.uuid, project=found.project)
+
+
+def resolve_place(connection: Connection, project: str, ident: str, every: bool) -> Place:
+    """Return whose a fleet is, by uuid or name; see :func:`get_fleet`."""
+    found = get_fleet(connection, project, ident, every=every)
+    return Place(uuid=found.uuid, project=found.project)
 
 
 def list_page(connection: Connection, project: str, page: Page) -> list[Fleet]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iotronic_mec.feature import Feature
 from iotronic_mec.features.injection import reports, store
+from iotronic_mec.features.injection.access import LIST, WORDS
 from iotronic_mec.features.injection.api import ROUTES
 from iotronic_mec.features.injection.commands import InjectionCommands
 from iotronic_mec.features.injection.model import ACTIONS, INJECT, REMOVE
@@ -24,6 +25,11 @@ FEATURE = Feature(
     may_delete={"plugin": store.refuse_injected},
     on_delete={"board": reports.board_deleted},
     actions=frozenset({*ACTIONS, INJECT, REMOVE}),
+    lent_actions={
+        "board": {**WORDS, **LIST},
+        "fleet": {**WORDS, **LIST},
+        "plugin": WORDS,
+    },
     on_join=reports.joined,
     on_report=reports.reported,
 )

@@ -8,10 +8,12 @@ import orjson
 
 from iotronic_mec.api.controller import Answer, Call
 from iotronic_mec.api.fields import Words, WordsOrObject
+from iotronic_mec.api.lent import passes
 from iotronic_mec.api.ordered import AcceptedShape, answered
 from iotronic_mec.clock import iso
 from iotronic_mec.feature import Route
 from iotronic_mec.features.board import store as board_store
+from iotronic_mec.features.board.model import Board, BoardNotFound
 from iotronic_mec.features.enrolment_code import store as code_store
 from iotronic_mec.features.injection import store
 from iotronic_mec.features.injection.model import Injection, reasons
@@ -24,29 +26,41 @@ from iotronic_mec.features.injection.schema import (
     RemoveQuery,
 )
 from iotronic_mec.features.plugin import store as plugin_store
+from iotronic_mec.features.plugin.model import Plugin, PluginNotFound
 
 
 def index(call: Call) -> dict[str, Any]:
-    """List the plugins of a board."""
+    """List the plugins of a board; where it is lent, those its owner or the caller has there."""
+    board = _board(call, "plugin.list")
     with call.database.read() as connection:
-        board = _board(call, connection)
-        found = store.list_of_board(connection, board)
+        found = store.list_of_board(connection, board.uuid)
         plugins = plugin_store.list_plugins(connection, [row.plugin for row in found])
-    names = {plugin.uuid: plugin.name for plugin in plugins}
-    return {"injections": [_present(row, names.get(row.plugin)) for row in found]}
+    shown = {plugin.uuid: plugin for plugin in plugins if _may_see(call, board, plugin)}
+    return {
+        "injections": [
+            _present(row, shown[row.plugin].name) for row in found if row.plugin in shown
+        ]
+    }
 
 
 def show(call: Call) -> dict[str, Any]:
     """Show one plugin of a board."""
+    board = _board(call, "plugin.list")
+    ident = call.path["plugin"]
     with call.database.read() as connection:
-        board = _board(call, connection)
-        plugin = plugin_store.get_plugin(
-            connection,
-            call.context.project,
-            call.path["plugin"],
-            every_project=call.context.is_admin,
-        )
-        return _present(store.get_injection(connection, board, plugin.uuid), plugin.name)
+        try:
+            plugin = plugin_store.get_plugin(
+                connection, call.context.project, ident, every_project=call.context.is_admin
+            )
+        except PluginNotFound:
+            others = plugin_store.list_plugins(
+                connection, [row.plugin for row in store.list_of_board(connection, board.uuid)]
+            )
+            named = [each for each in others if each.uuid == ident and _may_see(call, board, each)]
+            if not named:
+                raise
+            plugin = named[0]
+        return _present(store.get_injection(connection, board.uuid, plugin.uuid), plugin.name)
 
 
 def inject(call: Call) -> Answer:
@@ -104,10 +118,8 @@ def explain(call: Call) -> dict[str, Any]:
     By the same predicates that decide: its status, and each injection's
     ``converged``.
     """
+    board = _board(call, "board.get")
     with call.database.read() as connection:
-        board = board_store.get_board(
-            connection, call.context.project, call.path["board"], every=call.context.is_admin
-        )
         found = store.list_of_board(connection, board.uuid)
         code = code_store.find_of_board(connection, board.uuid)
     why = reasons(board, found, code, call.settings.wamp_url)
@@ -119,10 +131,27 @@ def explain(call: Call) -> dict[str, Any]:
     }
 
 
-def _board(call: Call, connection: Any) -> str:
-    return board_store.find_target(
-        connection, call.context.project, call.path["board"], every=call.context.is_admin
-    ).uuid
+def _board(call: Call, word: str) -> Board:
+    """Return a board of the project, or one that a grant lends for this."""
+    ident, context = call.path["board"], call.context
+    try:
+        with call.database.read() as connection:
+            return board_store.get_board(
+                connection, context.project, ident, every=context.is_admin
+            )
+    except BoardNotFound:
+        if not passes(call, "board", ident, word):
+            raise
+    with call.database.read() as connection:
+        return board_store.get_board(connection, context.project, ident, every=True)
+
+
+def _may_see(call: Call, board: Board, plugin: Plugin) -> bool:
+    """Say whether a plugin on a board is the caller's to see: all of them on an own board."""
+    project = call.context.project
+    if call.context.is_admin or board.project == project:
+        return True
+    return plugin.public or plugin.project in (board.project, project)
 
 
 def _present(row: Injection, name: str | None) -> dict[str, Any]:

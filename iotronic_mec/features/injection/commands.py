@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iotronic_mec import errors
 from iotronic_mec.context import Context
 from iotronic_mec.feature import Parts
 from iotronic_mec.features.blob import store as blob_store
-from iotronic_mec.features.board import store as board_store
 from iotronic_mec.features.board.commands import check_online, outcome
-from iotronic_mec.features.board.model import Target
 from iotronic_mec.features.injection import store
+from iotronic_mec.features.injection.access import Spot, find_spot
 from iotronic_mec.features.injection.model import (
     ACTIONS,
     BY_CAUSE,
@@ -27,7 +25,6 @@ from iotronic_mec.features.injection.model import (
     OnlyCallable,
     use_target,
 )
-from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin, check_parameters
 from iotronic_mec.features.request.commands import RequestCommands
 from iotronic_mec.features.request.model import OperationFailed, OperationRejected, Order
@@ -44,14 +41,6 @@ MAX_LINES = 1000
 
 _NEEDS_PARAMETERS = frozenset({"PluginCall", "PluginStart", "PluginReboot"})
 _CHANGES_BOARD = frozenset({"PluginStart", "PluginStop", "PluginReboot"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """A plugin and the board it is meant for."""
-
-    board: Target
-    plugin: Plugin
 
 
 class InjectionCommands:
@@ -81,7 +70,7 @@ class InjectionCommands:
         repeated = self._repeated(context, wait=wait)
         if repeated is not None:
             return repeated
-        place = self._place(context, board, plugin)
+        place = self._spot(context, board, plugin, "plugin.inject")
         check_online(place.board)
         now = self._parts.clock.now()
         wanted = Injection(
@@ -145,7 +134,7 @@ class InjectionCommands:
         repeated = self._repeated(context, wait=wait)
         if repeated is not None:
             return repeated
-        place = self._place(context, board, plugin)
+        place = self._spot(context, board, plugin, procedure)
         with self._parts.database.read() as connection:
             store.check_injected(connection, place.board.uuid, place.plugin.uuid)
         _check_callable(action, place.plugin)
@@ -168,7 +157,7 @@ class InjectionCommands:
         repeated = self._repeated(context, wait=wait)
         if repeated is not None:
             return repeated
-        place = self._place(context, board, plugin)
+        place = self._spot(context, board, plugin, "plugin.remove")
         with self._parts.database.read() as connection:
             store.get_injection(connection, place.board.uuid, place.plugin.uuid)
         check_online(place.board)
@@ -201,20 +190,14 @@ class InjectionCommands:
         with _told():
             return outcome(run(context, order, before))
 
-    def _place(self, context: Context, board: str, plugin: str) -> _Place:
+    def _spot(self, context: Context, board: str, plugin: str, word: str) -> Spot:
         with self._parts.database.read() as connection:
-            target = board_store.find_target(
-                connection, context.project, board, every=context.is_admin
-            )
-            found = plugin_store.get_plugin(
-                connection, context.project, plugin, every_project=context.is_admin
-            )
-        return _Place(board=target, plugin=found)
+            return find_spot(self._parts, connection, context, board, plugin, word)
 
     def _order(
         self,
         context: Context,
-        place: _Place,
+        place: Spot,
         action: str,
         procedure: str,
         parameters: Mapping[str, Any] | None = None,
@@ -230,10 +213,11 @@ class InjectionCommands:
             procedure=procedure,
             parameters={"plugin": place.plugin.uuid, **(parameters or {})},
             timeout_s=min(limit, context.remaining_s()),
+            lent=place.lent,
             record_first=record_first,
         )
 
-    def _desire(self, action: str, place: _Place, given: Mapping[str, Any]) -> Any:
+    def _desire(self, action: str, place: Spot, given: Mapping[str, Any]) -> Any:
         """Return what notes, with the order, whether the plugin should run."""
         running = action != "PluginStop"
         values: dict[str, Any] = {"running": running}

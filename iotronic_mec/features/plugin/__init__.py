@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iotronic_mec.feature import Feature
+from iotronic_mec.feature import Feature, Lendable
 from iotronic_mec.features.plugin import store
 from iotronic_mec.features.plugin.api import ROUTES
 from iotronic_mec.features.plugin.commands import PluginCommands
@@ -13,5 +13,7 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=PluginCommands,
+    lendable={"plugin": Lendable(find=store.find_place, resolve=store.resolve_place)},
+    lent_actions={"plugin": {"plugin.get": "show and download the plugin"}},
     may_delete={"project": store.refuse_project},
 )

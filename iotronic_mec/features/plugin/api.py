@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from iotronic_mec import bundle
 from iotronic_mec.api import links, paging
 from iotronic_mec.api.controller import Answer, Call, Upload
+from iotronic_mec.api.lent import passes
 from iotronic_mec.api.listing import Listing
 from iotronic_mec.clock import iso
 from iotronic_mec.errors import BadRequest, Error, NotFound, TooLarge
@@ -28,6 +29,7 @@ from iotronic_mec.features.plugin.model import (
     ZIP,
     Plugin,
     PluginExists,
+    PluginNotFound,
     check_changeable,
 )
 from iotronic_mec.features.plugin.schema import (
@@ -83,7 +85,7 @@ def public(call: Call) -> dict[str, Any]:
 def show(call: Call) -> dict[str, Any]:
     """Show one plugin."""
     fields = paging.wanted(call.query.fields, FIELDS) or FIELDS
-    return _present(call, _get(call, call.path["plugin"]), fields)
+    return _present(call, _get(call, call.path["plugin"], lent=True), fields)
 
 
 def create(call: Call) -> Answer:
@@ -130,7 +132,7 @@ def delete(call: Call) -> None:
 
 def download(call: Call) -> Answer:
     """Give the bytes of a plugin as they were stored."""
-    plugin = _get(call, call.path["plugin"])
+    plugin = _get(call, call.path["plugin"], lent=True)
     file = call.storage.open(plugin.digest)
     return Answer(
         body=_pieces(file),
@@ -234,11 +236,19 @@ def _check_free(call: Call, name: str) -> None:
         )
 
 
-def _get(call: Call, ident: str) -> Plugin:
+def _get(call: Call, ident: str, *, lent: bool = False) -> Plugin:
+    """Return a plugin the caller may see; with ``lent`` also one a grant lets them."""
+    context = call.context
+    try:
+        with call.database.read() as connection:
+            return store.get_plugin(
+                connection, context.project, ident, every_project=context.is_admin
+            )
+    except PluginNotFound:
+        if not lent or not passes(call, KIND, ident, "plugin.get"):
+            raise
     with call.database.read() as connection:
-        return store.get_plugin(
-            connection, call.context.project, ident, every_project=call.context.is_admin
-        )
+        return store.get_plugin(connection, context.project, ident, every_project=True)
 
 
 def _rows(call: Call, connection: Any, page: Page) -> Sequence[Plugin]:

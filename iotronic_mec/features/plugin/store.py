@@ -22,6 +22,7 @@ from iotronic_mec.features.plugin.model import (
 )
 from iotronic_mec.features.plugin.table import plugin
 from iotronic_mec.ids import is_uuid, normal_uuid
+from iotronic_mec.lent import Place
 from iotronic_mec.page import Page
 
 CHANGEABLE = frozenset(
@@ -88,6 +89,18 @@ def find_plugin(connection: Connection, uuid: str) -> Plugin | None:
     """Return a plugin of whatever project, or ``None``; for the cloud itself."""
     row = connection.execute(select(plugin).where(plugin.c.uuid == uuid)).first()
     return None if row is None else _to_plugin(row)
+
+
+def find_place(connection: Connection, uuid: str) -> Place | None:
+    """Return whose a plugin is, ``None`` when there is none."""
+    project = connection.execute(select(plugin.c.project).where(plugin.c.uuid == uuid)).scalar()
+    return None if project is None else Place(uuid=uuid, project=project)
+
+
+def resolve_place(connection: Connection, project: str, ident: str, every: bool) -> Place:
+    """Return whose a plugin is, by uuid or name; others' public ones are not one's to lend."""
+    found = get_plugin(connection, project, ident, with_public=False, every_project=every)
+    return Place(uuid=found.uuid, project=found.project)
 
 
 def list_plugins(connection: Connection, uuids: Iterable[str]) -> list[Plugin]:

@@ -11,7 +11,7 @@ from iotronic_mec.api.listing import Listing
 from iotronic_mec.clock import iso
 from iotronic_mec.feature import Route
 from iotronic_mec.features.request import store
-from iotronic_mec.features.request.model import Operation, Request
+from iotronic_mec.features.request.model import Operation, Request, RequestNotFound
 from iotronic_mec.features.request.schema import (
     RequestList,
     RequestQuery,
@@ -27,8 +27,7 @@ SORTABLE = frozenset({"uuid", "action", "state", "created_at", "updated_at"})
 
 def show(call: Call) -> dict[str, Any]:
     """Show one request."""
-    with call.database.read() as connection:
-        return _present(call, store.get_request(connection, _project(call), call.path["request"]))
+    return _present(call, _get(call))
 
 
 def cancel(call: Call) -> None:
@@ -38,10 +37,23 @@ def cancel(call: Call) -> None:
 
 def results(call: Call) -> dict[str, Any]:
     """List the results of one request."""
+    found = _get(call)
     with call.database.read() as connection:
-        found = store.get_request(connection, _project(call), call.path["request"])
         parts = store.list_results(connection, found.uuid)
     return {"results": [_present_result(part) for part in parts]}
+
+
+def _get(call: Call) -> Request:
+    """Return a request of the project, or one the caller gave under a grant."""
+    ident = call.path["request"]
+    try:
+        with call.database.read() as connection:
+            return store.get_request(connection, _project(call), ident)
+    except RequestNotFound:
+        if not call.ask("grant", "may_read_request", request=ident):
+            raise
+    with call.database.read() as connection:
+        return store.get_request(connection, None, ident)
 
 
 def _project(call: Call) -> str | None:

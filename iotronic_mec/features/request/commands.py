@@ -108,16 +108,20 @@ class RequestCommands(RequestEnds):
         :raises OperationTimedOut: it was not finished in time
         :raises errors.BoardOffline: nothing was sent, the board has no session
         :raises errors.IdempotencyBusy: the first request with this key has not ended
+        :raises errors.NotFound: a grant does not let it pass any more
         """
         repeated = self.repeat(context, wait=True)
         if repeated is not None:
             return repeated
         request, part = self._new(context, order, DISPATCHED)
         if order.record_first:
-            self._store(context, request, part, before)
+            self._store(context, request, part, self._charging(context, order, request, before))
             ended = self._send(context, order.agent, part)
             self.end(context, ended)
         else:
+            charge = self._charging(context, order, request, None)
+            if charge is not None:
+                self._parts.database.write(charge)
             ended = self._send(context, order.agent, part, offline_raises=True)
             if ended.state in OPEN:
                 self._store(context, request_of(ended), ended, None)
@@ -134,7 +138,7 @@ class RequestCommands(RequestEnds):
         if repeated is not None:
             return repeated
         request, part = self._new(context, order, QUEUED)
-        self._store(context, request, part, before)
+        self._store(context, request, part, self._charging(context, order, request, before))
         self.send_queued(part, order.agent)
         return part
 
@@ -193,6 +197,21 @@ class RequestCommands(RequestEnds):
             deadline_at=now + timedelta(seconds=order.timeout_s),
         )
         return request_of(part), part
+
+    def _charging(
+        self, context: Context, order: Order, request: Request, before: Before | None
+    ) -> Before | None:
+        """Return what counts the order's grants, then does ``before``."""
+        if not order.lent:
+            return before
+
+        def charge(connection: Connection) -> None:
+            for lent in order.lent:
+                self._parts.access.charge(connection, context, lent, request.uuid)
+            if before is not None:
+                before(connection)
+
+        return charge
 
     def _store(
         self, context: Context, request: Request, part: Operation, before: Before | None

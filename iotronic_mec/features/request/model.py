@@ -21,6 +21,7 @@ from iotronic_mec.errors import (
     RouterUnavailable,
     TooLarge,
 )
+from iotronic_mec.lent import Lent
 from iotronic_mec.operation import FAILED, LOST, QUEUED, REJECTED, RUNNING, TIMED_OUT, cause
 from lightning_agent.protocol import errors as protocol_errors
 from lightning_agent.protocol.messages import OperationAnswer, OperationCall
@@ -103,6 +104,7 @@ class Order:
     :param agent: wamp agent the board is bound to, ``None`` before its first join
     :param parameters: what the board gets; no secrets, they are stored
     :param timeout_s: seconds the board has, > 0
+    :param lent: what lets it pass on another project's things
     :param record_first: store the order before it is sent; for orders that
         change the board
     """
@@ -114,6 +116,7 @@ class Order:
     procedure: str
     parameters: dict[str, Any] = field(default_factory=dict)
     timeout_s: float
+    lent: tuple[Lent, ...] = ()
     record_first: bool = False
 
 

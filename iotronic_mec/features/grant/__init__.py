@@ -1,0 +1,17 @@
+"""Grants: lending operations on what a project has, on terms, revocable at once."""
+
+from __future__ import annotations
+
+from iotronic_mec.feature import Feature
+from iotronic_mec.features.grant.api import ROUTES
+from iotronic_mec.features.grant.commands import GrantCommands, thing_deleted
+from iotronic_mec.features.grant.model import BOARD, FLEET
+from iotronic_mec.features.grant.policy import POLICIES
+
+FEATURE = Feature(
+    name="grant",
+    routes=ROUTES,
+    policies=POLICIES,
+    commands=GrantCommands,
+    on_delete={kind: thing_deleted(kind) for kind in (BOARD, FLEET)},
+)

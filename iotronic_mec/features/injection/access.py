@@ -1,0 +1,101 @@
+"""Which plugin on which board an order means: own ones, public ones, or lent ones.
+
+A grant on a board that covers an order on plugins is enough for the plugins of
+the board's owner that are on it. A plugin of a third project there is nobody's
+but its owner's; whoever owns the board may always stop it and take it off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iotronic_mec import ids
+from iotronic_mec.context import Context
+from iotronic_mec.feature import Parts
+from iotronic_mec.features.board import access as board_access
+from iotronic_mec.features.board.model import Target
+from iotronic_mec.features.injection import store
+from iotronic_mec.features.plugin import store as plugin_store
+from iotronic_mec.features.plugin.model import Plugin, PluginNotFound
+from iotronic_mec.lent import Lent
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+WORDS = {
+    "plugin.inject": "bring a plugin onto the board",
+    "plugin.call": "call a plugin there",
+    "plugin.start": "start a plugin there; it ends with the grant",
+    "plugin.stop": "stop a plugin there",
+    "plugin.reboot": "start a plugin there anew; it ends with the grant",
+    "plugin.status": "ask whether a plugin runs there",
+    "plugin.logs": "read what a plugin wrote there",
+    "plugin.remove": "take a plugin off the board",
+}
+"""What can be lent of plugins on boards; ``plugin.call:<uuid>`` is for one plugin."""
+
+LIST = {"plugin.list": "list the plugins of the board's owner on the board"}
+
+HOSTS_MAY = frozenset({"plugin.stop", "plugin.status", "plugin.logs", "plugin.remove"})
+"""What the owner of a board may do to any plugin on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """A plugin and the board it is meant for.
+
+    ``lent``: what lets the order pass on other projects' things.
+    """
+
+    board: Target
+    plugin: Plugin
+    lent: tuple[Lent, ...] = ()
+
+
+def find_spot(
+    parts: Parts, connection: Connection, context: Context, board: str, plugin: str, word: str
+) -> Spot:
+    """Return what an order on a plugin means.
+
+    :param word: of the order, as grants call it
+    :raises BoardNotFound: no such board, or nothing lets the order pass
+    :raises PluginNotFound: likewise the plugin
+    """
+    try:
+        seen = plugin_store.get_plugin(
+            connection, context.project, plugin, every_project=context.is_admin
+        )
+    except PluginNotFound as missing:
+        uuid = ids.normal_uuid(plugin) if ids.is_uuid(plugin) else ""
+        action = f"{word}:{uuid}" if uuid else ""
+        target = board_access.find_target(parts, connection, context, board, action)
+        if not uuid:
+            raise
+        return _others(parts, connection, context, target, uuid, word, missing)
+    action = f"{word}:{seen.uuid}"
+    target = board_access.find_target(parts, connection, context, board, action)
+    return Spot(board=target, plugin=seen, lent=target.lent)
+
+
+def _others(
+    parts: Parts,
+    connection: Connection,
+    context: Context,
+    target: Target,
+    uuid: str,
+    word: str,
+    missing: PluginNotFound,
+) -> Spot:
+    """Return a spot with a plugin the caller does not see by themselves."""
+    found = plugin_store.find_plugin(connection, uuid)
+    there = store.find_injection(connection, target.uuid, uuid) is not None
+    if found is not None and there:
+        if word in HOSTS_MAY and not target.lent:
+            return Spot(board=target, plugin=found)
+        if target.lent and found.project == target.project:
+            return Spot(board=target, plugin=found, lent=target.lent)
+    lent = parts.access.find(connection, context, "plugin", uuid, f"{word}:{uuid}", missing)
+    if lent is None or found is None:
+        raise missing
+    return Spot(board=target, plugin=found, lent=(*target.lent, lent))
