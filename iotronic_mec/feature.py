@@ -232,6 +232,7 @@ class Settings:
     audit_head_interval_s: float = 60.0
     egress_networks: tuple[str, ...] = ()
     reach: ReachSettings = ReachSettings()
+    auth_strategy: str = "embedded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

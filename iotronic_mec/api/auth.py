@@ -1,7 +1,7 @@
 """Who is asking: HTTP Basic and tokens of the embedded identity, or another.
 
-:class:`Authenticator` is the seam: Keystone's middleware comes behind the same
-Protocol. Every request looks its user or token up in the database by one
+:class:`Authenticator` is the seam: Keystone is behind the same Protocol, in
+:mod:`iotronic_mec.api.keystone`. Every request looks its user or token up in the database by one
 prepared statement, so whatever is revoked, disabled or changed counts at once;
 only the costly verification of a password is remembered, for :data:`FRESH_S`
 and bound to the stored hash.
@@ -58,17 +58,24 @@ class Credentials:
     :param project: name or uuid of the project to act in, ``None`` for the
         user's own
     :param address: network address of the sender
+    :param method: of the request, for credentials that are for some routes only
+    :param path: of the request, likewise
     """
 
     authorization: str = ""
     token: str = ""
     project: str | None = None
     address: str = ""
+    method: str = "GET"
+    path: str = "/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who is asking, in which project, in which roles."""
+    """Who is asking, in which project, in which roles.
+
+    ``project`` is empty for an operator of the whole system, who is in none.
+    """
 
     user: str
     user_name: str

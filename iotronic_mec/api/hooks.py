@@ -18,7 +18,12 @@ from iotronic_mec.api import versions
 from iotronic_mec.api.auth import Authenticator, Credentials
 from iotronic_mec.api.controller import Rights
 from iotronic_mec.api.exchange import JSON, KEY, Exchange, exchange_of, respond
-from iotronic_mec.api.problem import MethodNotAllowed, TooManyFailures, problem
+from iotronic_mec.api.problem import (
+    MethodNotAllowed,
+    ProjectNeeded,
+    TooManyFailures,
+    problem,
+)
 from iotronic_mec.context import DEFAULT_TIMEOUT_S, Context
 from iotronic_mec.errors import BadRequest, Error, Forbidden, Unauthenticated
 from iotronic_mec.feature import PUBLIC
@@ -93,6 +98,8 @@ class Authentication(PecanHook):  # type: ignore[misc]
                 token=environ.get("HTTP_X_AUTH_TOKEN", ""),
                 project=environ.get("HTTP_X_IOT_PROJECT"),
                 address=environ.get("REMOTE_ADDR", ""),
+                method=environ["REQUEST_METHOD"],
+                path=environ.get("PATH_INFO", "/"),
             )
         )
         exchange.context = Context(
@@ -120,6 +127,9 @@ class Right(PecanHook):  # type: ignore[misc]
         if match.route.policy != PUBLIC:
             own = {"project": context.project, "user": context.user}
             self._rights.enforce(match.route.policy, context, own)
+            if not context.project and match.route.policy.endswith(":create"):
+                # an operator of the whole system is in no project
+                raise ProjectNeeded()
 
 
 class Errors(PecanHook):  # type: ignore[misc]

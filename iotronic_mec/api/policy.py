@@ -13,7 +13,7 @@ admin                 administrator          everything, in all projects
 member                admin_iot_project,     everything in the own project
                       manager_iot_project
 user_iot              (upstream's name)      as member, but makes and deletes
-                                             no boards
+                                             no boards and gives no codes
 reader                                       read in the own project
 ====================  =====================  ==================================
 

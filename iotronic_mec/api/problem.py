@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from iotronic_mec.errors import BadRequest, Error, NotFound
+from iotronic_mec.errors import BadRequest, Error, Forbidden, NotFound
 
 MAX_LISTED = 20
 """Most broken rules listed in ``details`` of one answer."""
@@ -54,6 +54,12 @@ class TooManyFailures(Error):
 
     code = "iot.identity.throttled"
     http_status = 429
+
+
+class ProjectNeeded(Forbidden):
+    """What is made belongs to a project: use a token that is for one."""
+
+    code = "iot.identity.scope"
 
 
 class Problem(BaseModel):

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from iotronic_mec.api import app as api_app
-from iotronic_mec.api.auth import EmbeddedAuthenticator, LastUsed
+from iotronic_mec.api.auth import LastUsed
 from iotronic_mec.api.hop import HopServer
 from iotronic_mec.api.policy import Policies
 from iotronic_mec.clock import Clock
-from iotronic_mec.cmd import first_start, state_dir
-from iotronic_mec.conf import load, load_settings
+from iotronic_mec.cmd import authentication, first_start, state_dir
+from iotronic_mec.conf import KEYSTONE, load, load_settings
 from iotronic_mec.context import system_context
 from iotronic_mec.db import migrate
 from iotronic_mec.db.engine import is_sqlite, open_database, sqlite_url
@@ -37,8 +37,6 @@ from iotronic_mec.events.relay import Relay
 from iotronic_mec.feature import Feature, Parts, Settings
 from iotronic_mec.features.audit.store import AuditChain
 from iotronic_mec.features.grant.access import GrantAccess
-from iotronic_mec.features.identity import store as identity_store
-from iotronic_mec.features.token import store as token_store
 from iotronic_mec.passwords import Passwords
 from iotronic_mec.periodic import PeriodicRunner
 from iotronic_mec.registry import FEATURES
@@ -190,18 +188,16 @@ def build_last_used(parts: Parts, conductor: Conductor) -> LastUsed:
 def build_application(
     parts: Parts, conductor: Conductor, used: LastUsed, passwords: Passwords | None = None
 ) -> api_app.Application:
-    """Build the REST API of the process, with the embedded identity."""
+    """Build the REST API of the process, with the identity of ``[api] auth_strategy``."""
     clock = parts.clock
     return api_app.build(
-        features=FEATURES,
+        features=authentication.served(FEATURES, parts.settings),
         settings=parts.settings,
         conductor=conductor,
         database=parts.database,
         storage=parts.storage,
         clock=clock,
-        authenticator=EmbeddedAuthenticator(
-            parts.database, identity_store, token_store, passwords or Passwords(), clock, used
-        ),
+        authenticator=authentication.build_authenticator(parts, used, passwords),
         enforcer=Policies(FEATURES, clock, parts.settings.policy_file),
     )
 
@@ -217,7 +213,8 @@ def run(settings: Settings) -> int:
         os.chmod(folder / DATABASE_NAME, 0o600)
     database = open_database(url)
     core = build(settings, database, state_dir.secret(state_dir.StateDir(path=folder)))
-    first_start.ensure_administrator(core.commands["token"], settings, system_context())
+    if settings.auth_strategy != KEYSTONE:
+        first_start.ensure_administrator(core.commands["token"], settings, system_context())
     used = build_last_used(core.parts, core.dispatcher)
     application = build_application(core.parts, core.dispatcher, used)
     hop = HopServer(folder / "api.sock", application)
@@ -256,6 +253,8 @@ def main(argv: list[str] | None = None) -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # a line for each wrong token otherwise
+    logging.getLogger("keystonemiddleware").setLevel(logging.ERROR)
     try:
         settings = load_settings(
             given.state_dir.absolute(),

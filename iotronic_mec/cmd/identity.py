@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from iotronic_mec.cmd.authentication import refusal
+from iotronic_mec.conf import load
 from iotronic_mec.context import system_context
 from iotronic_mec.errors import Error, Unavailable
 from iotronic_mec.rpc import local
@@ -22,6 +24,10 @@ def run(arguments: list[str]) -> int:
     given = _parser(arguments[0]).parse_args(arguments[1:])
     folder: Path = given.state_dir.absolute()
     try:
+        told = refusal(folder, load(folder).api.auth_strategy)
+        if told is not None:
+            print(f"iotronic-mec: {told}", file=sys.stderr)
+            return 1
         answer = _ask(folder, given.namespace, given.method, **given.arguments(given))
     except Unavailable:
         print(

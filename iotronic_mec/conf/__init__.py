@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,17 @@ from iotronic_mec.conf.opts import GROUPS, register
 from iotronic_mec.errors import Error
 from iotronic_mec.feature import ReachSettings, Settings
 
-__all__ = ["BadConfiguration", "iter_options", "load", "load_settings"]
+__all__ = [
+    "KEYSTONE",
+    "BadConfiguration",
+    "iter_options",
+    "load",
+    "load_keystone",
+    "load_settings",
+]
+
+KEYSTONE = "keystone"
+"""Value of ``[api] auth_strategy``."""
 
 FILE_NAME = "iotronic.conf"
 
@@ -54,6 +65,8 @@ def load_settings(folder: Path, *, public_url: str, content_url: str, wamp_url: 
     :raises BadConfiguration: the file cannot be used
     """
     conf = load(folder)
+    if conf.api.auth_strategy == KEYSTONE:
+        load_keystone(folder)
     return Settings(
         state_dir=folder,
         public_url=public_url,
@@ -75,6 +88,7 @@ def load_settings(folder: Path, *, public_url: str, content_url: str, wamp_url: 
         egress_networks=tuple(conf.egress.allowed_networks),
         policy_file=folder / conf.api.policy_file,
         trust_proxy_headers=conf.api.trust_proxy_headers,
+        auth_strategy=conf.api.auth_strategy,
         reach=_reach(conf, folder, content_url),
     )
 
@@ -100,6 +114,21 @@ def _reach(conf: cfg.ConfigOpts, folder: Path, content_url: str) -> ReachSetting
         address=given.address or urlsplit(content_url).hostname or "127.0.0.1",
         zones=zones,
     )
+
+
+def load_keystone(folder: Path) -> cfg.ConfigOpts:
+    """Read the configuration with ``[keystone_authtoken]``.
+
+    :raises BadConfiguration: names the file, the option and the rule
+    """
+    conf = load(folder)
+    # keystonemiddleware takes a second to load: only where it is wanted
+    keystone = importlib.import_module("iotronic_mec.conf.keystone")
+    try:
+        keystone.prepare(conf)
+    except (cfg.Error, ValueError) as error:
+        raise BadConfiguration(f"{folder / FILE_NAME}: {error}") from error
+    return conf
 
 
 def iter_options(folder: Path) -> Iterator[tuple[str, str, Any]]:

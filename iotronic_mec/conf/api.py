@@ -7,6 +7,16 @@ from oslo_config import cfg
 GROUP = cfg.OptGroup("api", title="REST API", help="Limits of the REST API.")
 
 OPTIONS = [
+    cfg.StrOpt(
+        "auth_strategy",
+        default="embedded",
+        choices=[
+            ("embedded", "users, projects and tokens of the cloud's own"),
+            ("keystone", "tokens of a Keystone, which [keystone_authtoken] names"),
+        ],
+        help="Who knows the users. With keystone the embedded ones, if there are any, are not "
+        "let in; boards are not concerned. Read at the start.",
+    ),
     cfg.IntOpt(
         "max_limit",
         default=1000,

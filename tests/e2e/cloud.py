@@ -118,6 +118,10 @@ class Cloud:
         """A client with the administrator's token."""
         return Client.with_token(self.url, self.token)
 
+    def upstream_credentials(self) -> list[str]:
+        """Return the administrator's options of upstream's client."""
+        return ["--os-auth-token", self.token, "--iotronic-url", self.url]
+
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""
         self._processes = Processes(self.folder)

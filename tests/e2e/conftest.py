@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.cloud import Cloud
+from tests.e2e.real_keystone import Keystone
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +25,14 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     finally:
         left = made.stop()
     assert left == [], f"processes that did not end with the cloud: {left}"
+
+
+@pytest.fixture(scope="session")
+def keystone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keystone]:
+    """Start a Keystone for all modules that want one; end it after all tests."""
+    made = Keystone(tmp_path_factory.mktemp("keystone"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()

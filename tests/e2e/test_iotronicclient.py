@@ -1,4 +1,8 @@
-"""A5: the real python-iotronicclient 0.4.7, unmodified, with a token and a URL."""
+"""A5, B1: the real python-iotronicclient 0.4.7, unmodified.
+
+Every test runs twice: with a token and a URL, and with a user name and a
+password of a real Keystone, whose catalogue has the URL.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import pytest
 
 from tests import side_environment
 from tests.e2e.cloud import Cloud
+from tests.e2e.real_keystone import KeystoneCloud
 
 CODE = "def main(context, who='world'):\n    return f'hello {who}'\n"
 LOOP = (
@@ -29,8 +34,7 @@ class Upstream:
 
     def __init__(self, cloud: Cloud) -> None:
         program = side_environment.executable("iotronicclient", "iotronic")
-        self._command = [str(program), "--os-auth-token", cloud.token]
-        self._command += ["--iotronic-url", cloud.url]
+        self._command = [str(program), *cloud.upstream_credentials()]
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         """Run one command and return what it prints."""
@@ -47,6 +51,23 @@ class Upstream:
     def json(self, *arguments: str) -> Any:
         """Run one command with ``--json`` and return what it prints."""
         return json.loads(self("--json", *arguments))
+
+
+@pytest.fixture(scope="module", params=["token", "password"])
+def cloud(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cloud]:
+    """Start a cloud of the one and of the other kind."""
+    folder = tmp_path_factory.mktemp(request.param)
+    made = Cloud(folder)
+    if request.param == "password":
+        made = KeystoneCloud(folder, request.getfixturevalue("keystone"))
+    try:
+        made.start()
+        yield made
+    finally:
+        left = made.stop()
+    assert left == [], f"processes that did not end with the cloud: {left}"
 
 
 @pytest.fixture(scope="module")

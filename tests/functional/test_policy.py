@@ -154,6 +154,21 @@ def test_roles(role: str, may: set[str]) -> None:
     assert {rule for rule in levels if policies.allows(rule, context(role), {})} == may
 
 
+def test_users_of_upstream_make_no_boards(site: Site) -> None:
+    """The role user_iot changes boards, and neither makes nor deletes one."""
+    site.add("user", "user_iot")
+    site.ask("POST", "/v1/boards", {"name": "hers"}, token="member")
+
+    made = site.ask("POST", "/v1/boards", {"name": "mine"}, token="user")
+    changed = site.ask("PATCH", "/v1/boards/hers", {"type": "gateway"}, token="user")
+    deleted = site.ask("DELETE", "/v1/boards/hers", token="user")
+    code = site.ask("POST", "/v1/boards/hers/enrolment-code", {}, token="user")
+
+    assert made.status_int == deleted.status_int == code.status_int == 403
+    assert changed.status_int == 200
+    assert site.ask("DELETE", "/v1/boards/hers", token="member").status_int == 204
+
+
 def test_unknown_rule_denies() -> None:
     """A rule that nobody defined lets not even administrators pass."""
     assert not Policies((), Clock()).allows("iot:no:such", context("admin"), {})

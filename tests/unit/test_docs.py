@@ -36,7 +36,8 @@ def fault_of(command: str) -> str | None:
     """Return why a command line of ours does not exist, or ``None``."""
     words = shlex.split(command, comments=True)
     for start, word in enumerate(words):
-        if word == "iot" or words[start - 1 : start + 1] == ["openstack", "iot"]:
+        ours = word == "iot" and "openstack" not in words[:start]
+        if ours or words[start - 1 : start + 1] == ["openstack", "iot"]:
             rest = words[start + 1 :]
             known = any(rest[: len(name.split())] == name.split() for name in COMMANDS)
             return None if known else f"iot has no command {' '.join(rest[:3])}"

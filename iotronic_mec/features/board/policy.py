@@ -30,7 +30,7 @@ POLICIES = (
     ),
     Policy(
         name="iot:board:create",
-        check="rule:iot_member",
+        check="rule:iot_manager",
         description="Register a board in the own project",
         operations=(("POST", "/v1/boards"),),
     ),
@@ -42,13 +42,13 @@ POLICIES = (
     ),
     Policy(
         name="iot:board:delete",
-        check="rule:iot_member",
+        check="rule:iot_manager",
         description="Delete a board of the own project",
         operations=(("DELETE", "/v1/boards/{board}"),),
     ),
     Policy(
         name="iot:board:enrolment_code",
-        check="rule:iot_member",
+        check="rule:iot_manager",
         description="Give a board of the own project a new enrolment code",
         operations=(("POST", "/v1/boards/{board}/enrolment-code"),),
     ),
