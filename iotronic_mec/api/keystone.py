@@ -72,37 +72,36 @@ class Remembered:
 
         :raises InvalidToken: Keystone refused it shortly before
         """
-        said = self._said.get(_digest(token))
-        if said is None or said[1] <= self._clock.monotonic():
+        said = self._fresh(_digest(token))
+        if said is None:
             return None
         if said[0] is None:
             raise InvalidToken("the token is not valid")
         return said[0]
 
     def set(self, token: str, data: Any) -> None:
-        """Remember the data of a token, ``None`` for one that was refused."""
+        """Remember the data of a token."""
+        self._put(_digest(token), data)
+
+    def refused(self, token: str) -> None:
+        """Remember that Keystone refused a token, unless it gave its data.
+
+        Then it was refused for this route only, or its end has come.
+        """
         key = _digest(token)
+        if self._fresh(key) is None:
+            self._put(key, None)
+
+    def _fresh(self, key: bytes) -> tuple[Any, float] | None:
+        said = self._said.get(key)
+        return None if said is None or said[1] <= self._clock.monotonic() else said
+
+    def _put(self, key: bytes, data: Any) -> None:
         with self._lock:
             self._said[key] = (data, self._clock.monotonic() + self._fresh_s)
             self._said.move_to_end(key)
             while len(self._said) > MAX_REMEMBERED:
                 self._said.popitem(last=False)
-
-
-class _Middleware(auth_token.AuthProtocol):  # type: ignore[misc]
-    """keystonemiddleware with our cache, asked by hand instead of as WSGI."""
-
-    def __init__(self, conf: Any, remembered: Remembered) -> None:
-        super().__init__(None, {"oslo_config_config": conf})
-        self._token_cache = remembered
-
-    def fetch_token(self, token: str, **options: Any) -> Any:
-        """Return a token's data; one that Keystone refuses is remembered too."""
-        try:
-            return super().fetch_token(token, **options)
-        except InvalidToken:
-            self._token_cache.set(token, None)
-            raise
 
 
 class KeystoneAuthenticator:
@@ -115,7 +114,9 @@ class KeystoneAuthenticator:
     def __init__(self, conf: Any, clock: Clock) -> None:
         options = conf[GROUP]
         self.challenge = f'Keystone uri="{options.www_authenticate_uri}"'
-        self._middleware = _Middleware(conf, Remembered(clock, float(options.token_cache_time)))
+        self._remembered = Remembered(clock, float(options.token_cache_time))
+        self._middleware = auth_token.AuthProtocol(None, {"oslo_config_config": conf})
+        self._middleware._token_cache = self._remembered
 
     def authenticate(self, credentials: Credentials) -> Identity:
         """Return the identity of a request; may ask Keystone.
@@ -145,6 +146,7 @@ class KeystoneAuthenticator:
         try:
             self._middleware.process_request(request)
         except HTTPUnauthorized as error:
+            self._remembered.refused(token)
             raise Unauthenticated("the token is not valid") from error
         except HTTPServiceUnavailable as error:
             raise KeystoneUnavailable() from error

@@ -170,7 +170,7 @@ def test_what_is_remembered_is_bounded(door: Door, monkeypatch: pytest.MonkeyPat
         with pytest.raises(Unauthenticated):
             door.knock(f"guess-{number}")
 
-    assert len(door.door._middleware._token_cache._said) == 3
+    assert len(door.door._remembered._said) == 3
 
 
 def test_an_expired_token_is_refused_though_remembered(door: Door) -> None:
