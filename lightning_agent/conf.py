@@ -13,6 +13,9 @@ The owner's file, with every key the agent itself reads::
     log_level = "info"    # debug, info, warning or error
     modules = ["package.module:Class"]    # further modules, see lightning_agent.modules.base
 
+    [device]              # what the cloud's users may do with the board: lightning_agent.owner
+    allow = ["network", "restart", "rest", "reset"]
+
 Other tables belong to other parts (``[camera.<name>]`` to the supervisor) and
 are left alone. Nothing here can be changed while the agent runs. Blocking; any
 thread.
@@ -24,12 +27,13 @@ import contextlib
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from lightning_agent.errors import Error
+from lightning_agent.owner import Owner, read_owner
 from lightning_agent.protocol import names
 from lightning_agent.state.files import make_private_directory, write_atomic
 
@@ -70,6 +74,7 @@ class Conf:
     concurrency: int = 32
     log_level: str = "info"
     modules: tuple[str, ...] = ()
+    owner: Owner = field(default_factory=Owner)
 
 
 def default_state_dir() -> Path:
@@ -109,6 +114,7 @@ def load(state_dir: Path) -> Conf:
         concurrency=_concurrency(agent, path),
         log_level=_log_level(agent, path),
         modules=_modules(agent, path),
+        owner=_owner(_table(tables, "device", path), path),
     )
 
 
@@ -186,6 +192,13 @@ def _log_level(agent: dict[str, Any], path: Path) -> str:
     if value not in _LEVELS:
         raise ConfRefused(f"{path}: log_level must be one of {', '.join(_LEVELS)}")
     return str(value)
+
+
+def _owner(table: dict[str, Any], path: Path) -> Owner:
+    try:
+        return read_owner(table)
+    except ValueError as error:
+        raise ConfRefused(f"{path}: {error}") from error
 
 
 def _modules(agent: dict[str, Any], path: Path) -> tuple[str, ...]:

@@ -22,19 +22,25 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from lightning_agent.clock import Clock
 from lightning_agent.errors import Error
 from lightning_agent.modules.keeper import Keeper
 from lightning_agent.modules.link import Link
+from lightning_agent.owner import Owner
+from lightning_agent.protocol.device import Parameters
+from lightning_agent.protocol.errors import BadMessage
 from lightning_agent.protocol.messages import OperationCall
 
 Method = Callable[[Any, OperationCall], Awaitable[Any]]
 Marked = TypeVar("Marked", bound=Method)
+Checked = TypeVar("Checked", bound=Parameters)
 
 _MARK = "_lightning_effect"
+_BACKGROUND = "_lightning_background"
 
 
 class BadParameters(Error):
@@ -49,33 +55,55 @@ class Procedure:
 
     ``effect``: whether carrying it out twice would differ from once. Such an
     order is written down before it begins and before it is answered.
+    ``background``: whether it may take longer than a call. The caller is told at
+    once that it runs; how it ended is reported by the journal. It bounds itself.
     """
 
     name: str
     effect: bool
     run: Callable[[OperationCall], Awaitable[Any]]
+    background: bool = False
 
 
-def procedure(*, effect: bool) -> Callable[[Marked], Marked]:
+def procedure(*, effect: bool, background: bool = False) -> Callable[[Marked], Marked]:
     """Mark a method of a module as a procedure.
 
     :param effect: whether it changes anything, see :class:`Procedure`
+    :param background: whether it outlasts the call, see :class:`Procedure`
     """
 
     def mark(method: Marked) -> Marked:
         setattr(method, _MARK, effect)
+        setattr(method, _BACKGROUND, background)
         return method
 
     return mark
 
 
+class Power(Protocol):
+    """What a module may do with the agent itself; reactor thread only."""
+
+    async def flush(self) -> None:
+        """Return when all ends of orders are on the disk."""
+
+    async def restart(self) -> None:
+        """Start the agent anew; plugins go on running."""
+
+    async def drop_identity(self) -> None:
+        """End the agent, forget who the board is, and start over."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What modules are given: time, the supervisor, and the plugins' keeper."""
+    """What modules are given: time, the supervisor, the plugins' keeper, the owner's word."""
 
     clock: Clock
     link: Link
     keeper: Keeper
+    reactor: Any
+    state_dir: Path
+    power: Power
+    owner: Owner = field(default_factory=Owner)
 
 
 class Module:
@@ -89,10 +117,40 @@ class Module:
     def procedures(self) -> list[Procedure]:
         """Return the marked methods under their full names."""
         return [
-            Procedure(name=f"{self.name}.{method_name}", effect=getattr(method, _MARK), run=method)
+            Procedure(
+                name=f"{self.name}.{method_name}",
+                effect=getattr(method, _MARK),
+                background=getattr(method, _BACKGROUND),
+                run=method,
+            )
             for method_name, method in inspect.getmembers(self, inspect.ismethod)
             if hasattr(method, _MARK)
         ]
+
+    async def recover(self, name: str, order: OperationCall) -> Any | None:
+        """Find out how an order of this module ended that a former agent began.
+
+        :returns: its result, or ``None`` when it cannot be known
+        """
+        del name, order
+        return None
+
+    def resume(self) -> None:
+        """Take up what a former agent left, when the new one starts."""
+
+
+def parameters_of(order: OperationCall, kind: type[Checked]) -> Checked:
+    """Return the parameters of an order as their message, checked.
+
+    :raises BadParameters: names the parameter and the rule
+    """
+    try:
+        found = kind.from_wire(order.parameters)
+        found.check()
+    except BadMessage as error:
+        words = error.message.removeprefix(f"{kind.__name__}.")
+        raise BadParameters(f"the parameter {words}") from error
+    return found
 
 
 def text_of(order: OperationCall, key: str) -> str:

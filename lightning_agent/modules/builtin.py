@@ -8,9 +8,12 @@ from collections.abc import Iterable
 from lightning_agent.errors import Error
 from lightning_agent.modules.base import Module, Parts
 from lightning_agent.modules.device import Device
+from lightning_agent.modules.package import Package
 from lightning_agent.modules.plugin import PluginModule
+from lightning_agent.modules.reset import Reset
+from lightning_agent.modules.rest import Rest
 
-MODULES: tuple[type[Module], ...] = (Device, PluginModule)
+MODULES: tuple[type[Module], ...] = (Device, Package, PluginModule, Reset, Rest)
 
 
 class ModuleRefused(Error):

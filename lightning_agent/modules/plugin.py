@@ -95,13 +95,13 @@ class PluginModule(Module):
         lines = int(number_of(order, "lines", 100, MAX_LINES))
         return await self._keeper.list_logs(_plugin(order), max(lines, 1))
 
-    async def recover(self, name: str, order: OperationCall) -> str:
+    async def recover(self, name: str, order: OperationCall) -> str | None:
         """Find out how an order ended that a former agent began.
 
         What was asked for and is there, or is gone, has succeeded. A call is never
         run again.
 
-        :raises AgentRestarted: it is not as asked for, or cannot be known
+        :returns: ``None`` when it is not as asked for, or cannot be known
         """
         await self.parts.link.wait_connected(RECOVER_LIMIT_S)
         if name == names.PLUGIN_INJECT and await self._is_injected(_desired(order)):
@@ -112,7 +112,7 @@ class PluginModule(Module):
             return "STOPPED"
         if name == names.PLUGIN_START and await self._keeper.is_alive(_plugin(order)):
             return "STARTED"
-        raise AgentRestarted("the agent was restarted before the order had ended")
+        return None
 
     async def _is_injected(self, desired: PluginDesired) -> bool:
         installed = await self._keeper.list_installed()

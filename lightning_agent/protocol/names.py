@@ -37,6 +37,13 @@ CODE_AUTHID = "code"
 
 DEVICE_PING = "device.ping"
 DEVICE_ECHO = "device.echo"
+DEVICE_NETWORK = "device.network"
+DEVICE_REBOOT = "device.reboot"
+DEVICE_RESTART = "device.restart"
+PACKAGE_RUN = "package.run"
+PACKAGE_UPGRADE = "package.upgrade"
+REST_SUBMIT = "rest.submit"
+RESET_FACTORY = "reset.factory"
 PLUGIN_INJECT = "plugin.inject"
 PLUGIN_REMOVE = "plugin.remove"
 PLUGIN_CALL = "plugin.call"
@@ -51,6 +58,13 @@ PROCEDURES = frozenset(
     {
         DEVICE_PING,
         DEVICE_ECHO,
+        DEVICE_NETWORK,
+        DEVICE_REBOOT,
+        DEVICE_RESTART,
+        PACKAGE_RUN,
+        PACKAGE_UPGRADE,
+        REST_SUBMIT,
+        RESET_FACTORY,
         PLUGIN_INJECT,
         PLUGIN_REMOVE,
         PLUGIN_CALL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 from autobahn.wamp.exception import ApplicationError, TransportLost
@@ -15,12 +16,14 @@ from lightning_agent.clock import Clock
 from lightning_agent.conf import Conf
 from lightning_agent.errors import Error
 from lightning_agent.modules import builtin
+from lightning_agent.modules.aside import aside
 from lightning_agent.modules.autostart import Autostart
 from lightning_agent.modules.base import Parts
+from lightning_agent.modules.command import run_command
 from lightning_agent.modules.fetch import Fetcher
 from lightning_agent.modules.keeper import Keeper
 from lightning_agent.modules.link import Link
-from lightning_agent.modules.plugin import AgentRestarted, PluginModule
+from lightning_agent.modules.plugin import AgentRestarted
 from lightning_agent.modules.reconcile import Reconciler
 from lightning_agent.protocol import names
 from lightning_agent.protocol.messages import Join, Joined, OperationCall
@@ -49,6 +52,8 @@ LOG = logging.getLogger(__name__)
 
 WATCH_S = 5.0
 """How often the identity's file is looked at: enrolling again takes effect without a restart."""
+RESTART_LIMIT_S = 30.0
+"""For the owner's own command to restart the agent."""
 SHUTDOWN_LIMIT_S = 1.0
 """For telling the supervisor to end."""
 
@@ -59,12 +64,19 @@ class Agent:
     :raises Error: the state directory cannot be used
     """
 
-    def __init__(self, reactor: Any, conf: Conf, identity: Identity) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        conf: Conf,
+        identity: Identity,
+        restart: Callable[[], None] = lambda: None,
+    ) -> None:
         self._reactor = reactor
         self._conf = conf
         self._identity = identity
         self._watched = self._identity_stamp()
         self._watching: Any = None
+        self._restart = restart
         self.stopped: Deferred[None] = Deferred()
         """Fires when :meth:`stop` is through."""
         randomness = random.SystemRandom()
@@ -83,6 +95,8 @@ class Agent:
         self._link.start()
         self._watching = self._reactor.callLater(WATCH_S, self._watch)
         in_background(self._dispatcher.settle(self._recover), "settling open orders")
+        for module in self._modules:
+            module.resume()
         await self._component.run()
 
     async def stop(self, *, stop_plugins: bool = False) -> None:
@@ -125,7 +139,15 @@ class Agent:
             store=self._store,
             randomness=randomness,
         )
-        parts = Parts(clock=clock, link=self._link, keeper=self._keeper)
+        parts = Parts(
+            clock=clock,
+            link=self._link,
+            keeper=self._keeper,
+            reactor=self._reactor,
+            state_dir=self._conf.state_dir,
+            power=self,
+            owner=self._conf.owner,
+        )
         self._modules = builtin.load(parts, self._conf.modules)
 
     def _make_session(self, randomness: random.Random) -> None:
@@ -220,10 +242,32 @@ class Agent:
         await self._audit_head.told(joined.audit_head)
         await self._reconciler.adopt(joined.plugins, self._asked_at_s)
 
-    async def _recover(self, name: str, order: OperationCall) -> str:
+    async def flush(self) -> None:
+        """Return when all ends of orders are on the disk."""
+        await self._outbox.flush()
+
+    async def restart(self) -> None:
+        """Start the agent anew, by the owner's command if there is one; plugins go on."""
+        argv = self._conf.owner.restart_command
+        LOG.warning("board %s: the agent restarts", self._identity.board)
+        if not argv:
+            self._restart()
+            return
+        outcome = await aside(self._reactor, lambda: run_command(argv, RESTART_LIMIT_S), "restart")
+        if outcome.code != 0:
+            LOG.error("%s ended with %d: %s", argv[0], outcome.code, outcome.output[-500:])
+
+    async def drop_identity(self) -> None:
+        """End, forget who the board is, and let the process start over."""
+        LOG.warning("board %s: the identity is dropped", self._identity.board)
+        in_background(self.stop(), "stopping")
+
+    async def _recover(self, name: str, order: OperationCall) -> Any:
         for module in self._modules:
-            if isinstance(module, PluginModule) and name.startswith(f"{module.name}."):
-                return await module.recover(name, order)
+            if name.startswith(f"{module.name}."):
+                found = await module.recover(name, order)
+                if found is not None:
+                    return found
         raise AgentRestarted("the agent was restarted before the order had ended")
 
     def _local_ip(self) -> str | None:

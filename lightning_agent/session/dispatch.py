@@ -35,17 +35,24 @@ LOG = logging.getLogger(__name__)
 ENVELOPE_BYTES = 4096
 """Kept free in a message for what WAMP adds around an answer."""
 
+MAX_BACKGROUND_S = 3900.0
+"""Work in the background ends by itself before this, see ``protocol.device``."""
+
 MAX_CAUSE_BYTES = 65_536
 """Longest cause, roughly: it lands in the cloud's database. Larger ones lose their details."""
 
-TIMED_OUT = frozenset({"plugin_timeout", "supervisor_timeout", "deadline"})
+TIMED_OUT = frozenset(
+    {"command_timeout", "deadline", "plugin_timeout", "rest_timeout", "supervisor_timeout"}
+)
 """Causes that mean the time was up."""
 
 REJECTED = frozenset(
     {
+        "address_refused",
         "already_running",
         "bad_parameters",
         "busy",
+        "not_allowed",
         "not_running",
         "plugin_unknown",
         "sandbox_refused",
@@ -85,6 +92,7 @@ class Dispatcher:
         self._state = state
         self._concurrency = concurrency
         self._running = 0
+        self._background: set[str] = set()
         self._waiting: dict[str, list[Deferred[OperationAnswer]]] = {
             received.call.operation: [] for received in outbox.unfinished
         }
@@ -118,6 +126,8 @@ class Dispatcher:
 
         :raises Busy: too many orders at once
         """
+        if call.operation in self._background:
+            return _still_running(call)
         waiting = self._waiting.get(call.operation)
         if waiting is not None:
             return await self._join(waiting)
@@ -178,12 +188,16 @@ class Dispatcher:
         try:
             if procedure.effect:
                 await self._outbox.receive(procedure.name, call)
+            if procedure.background:
+                self._background.add(call.operation)
+                self._tell(call.operation, _still_running(call))
             answer = await self._run(procedure, call)
         except StorageFailed as error:
             answer = _failed(call, error)
             procedure = Procedure(name=procedure.name, effect=False, run=procedure.run)
         finally:
             self._running -= 1
+            self._background.discard(call.operation)
         answer = OperationAnswer(
             operation=call.operation,
             state=answer.state,
@@ -193,15 +207,17 @@ class Dispatcher:
             finished_at=to_wire(self._clock.now()),
         )
         if procedure.effect:
-            await self._record(procedure.name, call, answer)
+            await self._record(procedure.name, call, answer, unheard=procedure.background)
             self._tell(call.operation, answer)
         else:
             self._tell(call.operation, answer)
             self._outbox.finish_later(procedure.name, call, answer)
 
-    async def _record(self, name: str, call: OperationCall, answer: OperationAnswer) -> None:
+    async def _record(
+        self, name: str, call: OperationCall, answer: OperationAnswer, *, unheard: bool = False
+    ) -> None:
         try:
-            await self._outbox.finish(name, call, answer)
+            await self._outbox.finish(name, call, answer, unheard=unheard)
         except StorageFailed as error:
             LOG.error(
                 "board %s operation %s: its end could not be written down: %s",
@@ -212,7 +228,9 @@ class Dispatcher:
 
     async def _run(self, procedure: Procedure, call: OperationCall) -> OperationAnswer:
         work: Deferred[Any] = Deferred.fromCoroutine(_coroutine(procedure, call))
-        limit = self._reactor.callLater(call.remaining_s, work.cancel)
+        # work in the background outlasts the call and bounds itself
+        limit_s = MAX_BACKGROUND_S if procedure.background else call.remaining_s
+        limit = self._reactor.callLater(limit_s, work.cancel)
         try:
             message = await work
             return _within_bounds(call, message)
@@ -254,6 +272,10 @@ def _ended(call: OperationCall, state: str, code: str, message: str) -> Operatio
     return OperationAnswer(
         operation=call.operation, state=state, cause={"code": code, "message": message}
     )
+
+
+def _still_running(call: OperationCall) -> OperationAnswer:
+    return OperationAnswer(operation=call.operation, state="running", message="RUNNING")
 
 
 def _failed(call: OperationCall, error: Error) -> OperationAnswer:

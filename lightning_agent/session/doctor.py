@@ -21,6 +21,7 @@ from lightning_agent import conf as conf_module
 from lightning_agent.conf import FILE_NAME, Conf, ConfRefused, default_state_dir
 from lightning_agent.errors import Error
 from lightning_agent.missing import cure, missing
+from lightning_agent.owner import ABILITIES, PACKAGE
 from lightning_agent.session.reach import CannotReach, reach
 from lightning_agent.state.identity import BoardKey, Identity, find_identity
 from lightning_agent.supervisor.client import connect, launch
@@ -90,6 +91,7 @@ def diagnose(state_dir: Path) -> Diagnosis:
         check_camera(state_dir),
         check_inference(),
         *sandbox,
+        check_owner(conf),
         enrolled,
         check_cloud(conf, identity),
     )
@@ -178,6 +180,19 @@ def check_inference() -> Check:
         detail = f"not installed: {', '.join(lacking)}"
         return Check(name="inference", ok=False, detail=detail, cure=cure("inference"))
     return Check(name="inference", ok=True, detail="an engine for TensorFlow Lite models is there")
+
+
+def check_owner(conf: Conf) -> Check:
+    """Tell what users of the cloud may do with the board itself."""
+    owner = conf.owner
+    allowed = [name for name in ABILITIES if name in owner.allow]
+    others = [name for name in ABILITIES if name not in owner.allow]
+    detail = f"allowed: {', '.join(allowed) or 'nothing'}"
+    if PACKAGE in owner.allow:
+        detail += f" ({', '.join(sorted(owner.package_managers)) or 'no package manager'})"
+    if others:
+        detail += f"; not allowed: {', '.join(others)} (allow in [device] of {FILE_NAME})"
+    return Check(name="device", ok=True, detail=detail)
 
 
 def check_identity(state_dir: Path) -> tuple[Identity | None, Check]:

@@ -27,6 +27,7 @@ from lightning_agent.session.agent import Agent
 from lightning_agent.session.enrolment import Enrolment
 from lightning_agent.session.transport import Target
 from lightning_agent.state.identity import Identity, find_identity
+from lightning_agent.state.leftovers import drop_identity, is_dropping
 
 LOG = logging.getLogger(__name__)
 
@@ -62,7 +63,12 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"lightning-agent: {error}\n")
         return NOT_ENROLLED
     process = Process(installed_reactor, conf, stop_plugins=options.stop_plugins)
-    return process.run()
+    code = process.run()
+    if process.restarts:
+        # the same process, by the same command line, with the software of today
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+    return code
 
 
 def start_logging(level: str) -> None:
@@ -101,6 +107,8 @@ class Process:
         self._agent: Agent | None = None
         self._stopping = False
         self._code = 0
+        self.restarts = False
+        """Whether the program is to start anew after the run."""
 
     def run(self) -> int:
         """Run until stopped; return the exit code."""
@@ -124,9 +132,11 @@ class Process:
                 self._end()
                 return
             self._conf = conf_module.load(self._conf.state_dir)
-            self._agent = Agent(self._reactor, self._conf, identity)
+            self._agent = Agent(self._reactor, self._conf, identity, self._restart)
             await self._agent.run()
             await self._agent.stopped
+            if is_dropping(self._conf.state_dir):
+                drop_identity(self._conf.state_dir)
 
     async def _enrol(self) -> Identity | None:
         cloud = self._conf.cloud
@@ -141,6 +151,11 @@ class Process:
                     self._code = NOT_ENROLLED
                     return None
         return None
+
+    def _restart(self) -> None:
+        self.restarts = True
+        self._stop_plugins = False
+        self._begin_stop()
 
     def _begin_stop(self) -> None:
         if not self._stopping:

@@ -46,7 +46,7 @@ class Outbox:
         self._changes: list[tuple[Change, Deferred[None]]] = []
         self._timer: Any = None
         self.on_many: Callable[[], None] = lambda: None
-        """Called when the cloud should be asked what it has, before the journal is full."""
+        """Called when the cloud should be told of ends now."""
         self._writing = False
         self._idle: list[Deferred[None]] = []
         for operation, confirmed in journal.list_known():
@@ -81,13 +81,24 @@ class Outbox:
             self._known.discard(call.operation)
             raise
 
-    async def finish(self, procedure: str, call: OperationCall, answer: OperationAnswer) -> None:
+    async def finish(
+        self,
+        procedure: str,
+        call: OperationCall,
+        answer: OperationAnswer,
+        *,
+        unheard: bool = False,
+    ) -> None:
         """Write down how an order with an effect ended; durable on return.
 
+        :param unheard: nobody waits for this answer: the cloud is told soon
         :raises StorageFailed: it could not be written
         """
         self._note_end(call.operation)
         await self._write(Done(procedure=procedure, call=call, answer=answer, effect=True))
+        if unheard and call.operation in self._unconfirmed:
+            self._unconfirmed[call.operation] = float("-inf")
+            self.on_many()
 
     def finish_later(self, procedure: str, call: OperationCall, answer: OperationAnswer) -> None:
         """Write down, soon, how an order without an effect ended."""

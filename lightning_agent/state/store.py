@@ -55,6 +55,11 @@ class Store:
         self._plugins = _read_plugins(self._plugins_path)
 
     @property
+    def disk(self) -> Disk:
+        """What blocking work on the state directory is given to."""
+        return self._disk
+
+    @property
     def retry_window_s(self) -> float | None:
         """The window the cloud told at the last join, s; ``None`` before the first."""
         return self._retry_window_s

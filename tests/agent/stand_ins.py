@@ -151,6 +151,25 @@ class FakeLink:
         return {"lines": [{"time": "now", "stream": "out", "text": "x"}], "dropped": 0}
 
 
+class FakePower:
+    """What may be done with the agent, noted and not done."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    async def flush(self) -> None:
+        """Note it."""
+        self.done.append("flush")
+
+    async def restart(self) -> None:
+        """Note it."""
+        self.done.append("restart")
+
+    async def drop_identity(self) -> None:
+        """Note it."""
+        self.done.append("drop_identity")
+
+
 class FakeFetcher:
     """Fetches nothing; may be told to fail."""
 

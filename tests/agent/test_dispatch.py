@@ -50,6 +50,7 @@ class Bench:
             procedures=[
                 Procedure(name="thing.do", effect=True, run=self._run),
                 Procedure(name="thing.look", effect=False, run=self._run),
+                Procedure(name="thing.long", effect=True, background=True, run=self._run),
             ],
             state=self._state,
             concurrency=self.concurrency,
@@ -326,3 +327,51 @@ class _Broken:
         if statement.startswith("SELECT count"):
             return SimpleNamespace(fetchall=lambda: [(0, 0)])
         raise sqlite3.OperationalError("database or disk is full")
+
+
+class TestBackground:
+    """Work that outlasts the call: told at once that it runs, reported at its end."""
+
+    def begun(self, bench: Bench) -> tuple[OperationCall, Deferred[str]]:
+        """Begin such work."""
+        gate: Deferred[str] = Deferred()
+        bench.work = lambda call: gate  # type: ignore[assignment, return-value]
+        return an_order(remaining_s=5.0), gate
+
+    def test_the_caller_is_told_that_it_runs(self, bench: Bench) -> None:
+        """Also when it asks again meanwhile; the call's time does not end the work."""
+        call, gate = self.begun(bench)
+
+        answers = [result_of(bench.order("thing.long", call))]
+        bench.reactor.advance(60)
+        answers.append(result_of(bench.order("thing.long", call)))
+        unconfirmed = bench.outbox.list_unconfirmed()
+        gate.callback("done")
+
+        assert [answer["state"] for answer in answers] == ["running", "running"]
+        assert unconfirmed == []
+        assert bench.runs == [call.operation]
+
+    def test_its_end_is_reported_at_once(self, bench: Bench) -> None:
+        """The journal has it, and the cloud is told without waiting for its age."""
+        called: list[bool] = []
+        bench.outbox.on_many = lambda: called.append(True)
+        call, gate = self.begun(bench)
+        result_of(bench.order("thing.long", call))
+
+        gate.callback("done")
+
+        assert called == [True]
+        assert bench.outbox.list_unconfirmed(older_than_s=5.0) == [call.operation]
+        [record] = result_of(bench.outbox.list_records([call.operation]))
+        assert (record.answer.state, record.answer.message) == ("succeeded", "done")
+        assert result_of(bench.order("thing.long", call))["message"] == "done"
+
+    def test_a_killed_agent_loses_nothing(self, bench: Bench) -> None:
+        """The next agent finds the order unfinished and ends it."""
+        call, _ = self.begun(bench)
+        result_of(bench.order("thing.long", call))
+
+        bench.crash()
+
+        assert [each.call for each in bench.outbox.unfinished] == [call]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lightning_agent import conf as conf_module
 from lightning_agent.errors import SupervisorUnavailable
 from lightning_agent.session import doctor
 from lightning_agent.session.doctor import Check, Diagnosis, diagnose
@@ -104,6 +105,7 @@ def test_board_that_is_well_ends_with_zero(
         "camera",
         "inference",
         "namespaces",
+        "device",
         "identity",
         "cloud",
     ]
@@ -215,3 +217,16 @@ def test_level_alone_decides_when_all_checks_pass() -> None:
 
     assert Diagnosis(level="basic", checks=(check,)).is_well
     assert not Diagnosis(level="refuse", checks=(check,)).is_well
+
+
+def test_doctor_tells_what_the_owner_allows(tmp_path: Path) -> None:
+    """What users of the cloud may do, what not, and where it is allowed."""
+    (tmp_path / "agent.toml").write_text(
+        '[device]\nallow = ["network", "package"]\npackage_managers = ["apt"]\n'
+    )
+
+    check = doctor.check_owner(conf_module.load(tmp_path))
+
+    assert check.ok
+    assert "allowed: network, package (apt); not allowed: restart, rest, reset" in check.detail
+    assert "[device] of agent.toml" in check.detail

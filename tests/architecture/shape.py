@@ -33,6 +33,8 @@ RIMS: Mapping[str, int] = {
     "iotronic_mec/events/relay.py": 2,
     # what a caller's function raised is kept for the caller's thread
     "iotronic_mec/db/session.py": 2,
+    # what a thread raised is kept for the reactor's side, which raises it again
+    "lightning_agent/modules/aside.py": 1,
     # a tenant's code may raise anything
     "lightning_agent/sandbox/child.py": 1,
 }

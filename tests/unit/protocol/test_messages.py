@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightning_agent.protocol import messages, names, version
+from lightning_agent.protocol.device import DEVICE_MESSAGES, Parameters
 from lightning_agent.protocol.errors import BadMessage
 from lightning_agent.protocol.messages import MAX_INTEGER, MESSAGES, Message, OperationCall
 
-FINGERPRINTS = {1: "8d34b3dd39907ac1", 2: "7e98b9b3bbc45869"}
+FINGERPRINTS = {1: "8d34b3dd39907ac1", 2: "7e98b9b3bbc45869", 3: "f85c4638c88f771a"}
 """Protocol version to the hash of all its messages. Changed a field? Raise
 ``PROTOCOL_VERSION`` and add a line; never change a line of a version that was released."""
 
@@ -93,7 +94,7 @@ def fingerprint() -> str:
             ]
             for field in dataclasses.fields(kind)  # type: ignore[arg-type]
         ]
-        for kind in MESSAGES
+        for kind in (*MESSAGES, *DEVICE_MESSAGES)
     }
     vocabulary = [sorted(names.PROCEDURES), sorted(names.REPORTS), names.ENROL, messages.STATES]
     return hashlib.sha256(json.dumps([fields, vocabulary]).encode()).hexdigest()[:16]
@@ -115,7 +116,10 @@ def test_all_messages_are_listed() -> None:
     """No message escapes the fingerprint."""
     # a dataclass with slots is a second class of the same name
     assert {kind.__name__ for kind in MESSAGES} == {
-        kind.__name__ for kind in Message.__subclasses__()
+        kind.__name__ for kind in Message.__subclasses__() if kind is not Parameters
+    }
+    assert {kind.__name__ for kind in DEVICE_MESSAGES} == {
+        kind.__name__ for kind in Parameters.__subclasses__()
     }
 
 
