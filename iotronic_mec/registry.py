@@ -10,6 +10,7 @@ from iotronic_mec.features import (
     audit,
     blob,
     board,
+    enabled_webservice,
     enrolment_code,
     exposed_service,
     fleet,
@@ -23,6 +24,8 @@ from iotronic_mec.features import (
     request,
     service,
     token,
+    virtual_port,
+    webservice,
 )
 
 FEATURES: tuple[Feature, ...] = (
@@ -42,4 +45,7 @@ FEATURES: tuple[Feature, ...] = (
     injection.FEATURE,
     service.FEATURE,
     exposed_service.FEATURE,
+    enabled_webservice.FEATURE,
+    webservice.FEATURE,
+    virtual_port.FEATURE,
 )

@@ -72,18 +72,22 @@ def page(call: Call, *, sortable: Collection[str], fields: Collection[str]) -> P
 def wanted(text: str | None, known: Collection[str]) -> tuple[str, ...] | None:
     """Read a comma-separated list of field names; case does not matter.
 
+    Names that differ in case only, as ``MAC_add`` and ``mac_add``, are all meant.
+
     :raises BadRequest: when a name is not known
     """
     if text is None:
         return None
-    names = {name.lower(): name for name in known}
+    names: dict[str, list[str]] = {}
+    for name in known:
+        names.setdefault(name.lower(), []).append(name)
     asked = dict.fromkeys(word.strip().lower() for word in text.split(","))
     unknown = [word for word in asked if word not in names]
     if unknown:
         raise BadRequest(
             f"fields: unknown {', '.join(unknown)[:200]!r}", details={"field": "fields"}
         )
-    return tuple(names[word] for word in asked)
+    return tuple(name for word in asked for name in names[word])
 
 
 def pick(item: Mapping[str, Any], fields: Collection[str] | None) -> dict[str, Any]:

@@ -28,15 +28,19 @@ from iotronic_mec.sdk.grant import Grant, GrantExplanation, GrantUse
 from iotronic_mec.sdk.identity import Project, Token, User, WhoAmI
 from iotronic_mec.sdk.injection import Injection, LogLine, Logs, Target
 from iotronic_mec.sdk.plugin import NewPlugin, Plugin
+from iotronic_mec.sdk.port import Port
 from iotronic_mec.sdk.request import Request, Result
 from iotronic_mec.sdk.service import Exposure, NewService, Service
 from iotronic_mec.sdk.transport import Pace
+from iotronic_mec.sdk.webservice import BoardName, EnabledWebservice, NewWebservice, Webservice
 
 __all__ = [
     "Answer",
     "AuditRow",
     "Board",
+    "BoardName",
     "Client",
+    "EnabledWebservice",
     "EnrolmentCode",
     "Error",
     "Explanation",
@@ -53,8 +57,10 @@ __all__ = [
     "NewBoard",
     "NewPlugin",
     "NewService",
+    "NewWebservice",
     "Pace",
     "Plugin",
+    "Port",
     "Project",
     "Reason",
     "Request",
@@ -65,6 +71,7 @@ __all__ = [
     "User",
     "Verdict",
     "Versions",
+    "Webservice",
     "WhoAmI",
     "parse_heads",
 ]

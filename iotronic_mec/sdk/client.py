@@ -16,9 +16,11 @@ from iotronic_mec.sdk.grant import Grants
 from iotronic_mec.sdk.identity import Directory, Project, Token, User, WhoAmI
 from iotronic_mec.sdk.injection import Injections
 from iotronic_mec.sdk.plugin import Plugins
+from iotronic_mec.sdk.port import Ports
 from iotronic_mec.sdk.request import Requests
 from iotronic_mec.sdk.service import Services
 from iotronic_mec.sdk.transport import VERSION_HEADER, Call, Pace, Transport
+from iotronic_mec.sdk.webservice import Webservices
 
 MINIMUM_HEADER = "X-OpenStack-Iotronic-API-Minimum-Version"
 MAXIMUM_HEADER = "X-OpenStack-Iotronic-API-Maximum-Version"
@@ -51,6 +53,8 @@ class Client:
         self.plugins = Plugins(self.transport)
         self.injections = Injections(self.transport)
         self.services = Services(self.transport)
+        self.webservices = Webservices(self.transport)
+        self.ports = Ports(self.transport)
         self.requests = Requests(self.transport)
         self.audit = Audit(self.transport)
         self.users = Directory(self.transport, "/v1/users", User)

@@ -96,6 +96,7 @@ class HttpCloud:
         self.said: Any = {"label": 7}
         self.audit = audit_chain(4)
         self.bundle = b"def main(context): pass\n"
+        self.enabled: dict[str, dict[str, Any]] = {}
         self.exposed: dict[str, dict[str, Any]] = {}
         self.injected: dict[str, dict[str, Any]] = {}
         self.collections: dict[str, dict[str, dict[str, Any]]] = {
@@ -103,6 +104,8 @@ class HttpCloud:
             "fleets": {"field": item("field", description="")},
             "plugins": {"digits": item("digits", callable=True, public=False, parameters={})},
             "services": {"ssh": item("ssh", port=22, protocol="TCP", public=False)},
+            "webservices": {"cam": item("cam", port=8080, secure=True, state="open")},
+            "ports": {"vif": item("vif", vif_name="iotronic10001", state="open")},
             "users": {"admin": item("admin", roles=["admin"], project="p")},
             "projects": {"p": item("p")},
             "tokens": {},
@@ -216,6 +219,47 @@ class HttpCloud:
         """A thing less."""
         del self.collections[noun][self.find(noun, name)["name"]]
         return Reply(status=204)
+
+    def on_webservices(self, seen: Seen, name: str) -> Reply:
+        """The web services of a board."""
+        board = self.find("boards", name)["uuid"]
+        rows = [{**row, "board_uuid": board} for row in self.collections["webservices"].values()]
+        return self._paged(seen, "webservices", rows)
+
+    def on_enabled(self, seen: Seen) -> Reply:
+        """The boards whose web servers may be published."""
+        return self._paged(seen, "EnabledWebservices", list(self.enabled.values()))
+
+    def on_enable(self, seen: Seen, name: str) -> Reply:
+        """A name for a board."""
+        self._online(name)
+        board = self.find("boards", name)["uuid"]
+        if board in self.enabled:
+            raise Refusal(409, "iot.enabled_webservice.exists", "enabled already")
+        host = f"{seen.body['dns']}.{seen.body['zone']}"
+        self.enabled[board] = {"board_uuid": board, "host": host, **seen.body}
+        return Reply(status=201, body=self.enabled[board])
+
+    def on_disable(self, seen: Seen, name: str) -> Reply:
+        """A name less."""
+        del self.enabled[self.find("boards", name)["uuid"]]
+        return Reply(status=204)
+
+    def on_renew(self, seen: Seen, name: str) -> Reply:
+        """A new certificate."""
+        return Reply(body=f"certificate of {name} renewed")
+
+    def on_put(self, seen: Seen, name: str, noun: str) -> Reply:
+        """A web service or a port of a board."""
+        self._online(name)
+        made = item(str(seen.body.get("name", "new")), **{**seen.body, "state": "open"})
+        self.collections[noun][made["name"]] = made
+        return Reply(status=201, body=made)
+
+    def on_ports(self, seen: Seen, name: str) -> Reply:
+        """The ports of a board."""
+        self.find("boards", name)
+        return self._paged(seen, "ports", list(self.collections["ports"].values()))
 
     def on_exposed(self, seen: Seen, name: str) -> Reply:
         """What is exposed on a board."""
@@ -394,11 +438,18 @@ class HttpCloud:
 
 
 NAME = r"(?P<name>[^/]+)"
-NOUN = r"(?P<noun>boards|fleets|plugins|services|users|projects|tokens)"
+NOUN = r"(?P<noun>boards|fleets|plugins|ports|services|users|webservices|projects|tokens)"
 ROUTES = (
     (rf"GET /v1/{NOUN}(/detail|/public)?", "on_list"),
     (rf"POST /v1/{NOUN}", "on_create"),
     (rf"GET /v1/fleets/{NAME}/boards/detail", "on_fleet_boards"),
+    ("GET /v1/enabledwebservices/detail", "on_enabled"),
+    (rf"GET /v1/boards/{NAME}/webservices/detail", "on_webservices"),
+    (rf"POST /v1/boards/{NAME}/webservices/enable", "on_enable"),
+    (rf"DELETE /v1/boards/{NAME}/webservices/disable", "on_disable"),
+    (rf"POST /v1/boards/{NAME}/webservices/renew", "on_renew"),
+    (rf"PUT /v1/boards/{NAME}/(?P<noun>webservices|ports)", "on_put"),
+    (rf"GET /v1/boards/{NAME}/ports/detail", "on_ports"),
     (rf"GET /v1/boards/{NAME}/services/detail", "on_exposed"),
     (rf"GET /v1/boards/{NAME}/services/status", "on_service_status"),
     (rf"POST /v1/boards/{NAME}/services/restore", "on_restore"),

@@ -26,6 +26,7 @@ from iotronic_mec.feature import Feature, Parts, Settings
 from iotronic_mec.features import (
     blob,
     board,
+    enabled_webservice,
     enrolment_code,
     exposed_service,
     fleet,
@@ -34,6 +35,8 @@ from iotronic_mec.features import (
     plugin,
     request,
     service,
+    virtual_port,
+    webservice,
 )
 from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin
@@ -54,6 +57,9 @@ FEATURES: tuple[Feature, ...] = (
     injection.FEATURE,
     service.FEATURE,
     exposed_service.FEATURE,
+    enabled_webservice.FEATURE,
+    webservice.FEATURE,
+    virtual_port.FEATURE,
 )
 PROJECT = "11111111-1111-4111-8111-111111111111"
 OTHER_PROJECT = "22222222-2222-4222-8222-222222222222"

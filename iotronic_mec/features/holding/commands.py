@@ -15,7 +15,7 @@ What a crash leaves half-way, the periodic work of the noun takes up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -143,7 +143,7 @@ class HoldingCommands:
         elif held.kind == DNS:
             outside.dns.create(Record(**spec))
         elif held.kind == PROXY:
-            outside.proxy.publish(Site(board=held.board, **spec))
+            outside.proxy.publish(site_of(held))
         elif held.kind == NETWORK:
             made = outside.network.create(_new_port(held))
             return {
@@ -161,7 +161,7 @@ class HoldingCommands:
         elif held.kind == DNS:
             outside.dns.delete(Record(**spec))
         elif held.kind == PROXY:
-            outside.proxy.withdraw(Site(board=held.board, **spec))
+            outside.proxy.withdraw(site_of(held))
         elif held.kind == NETWORK:
             outside.network.delete(held.holder, held.facts.get("external"))
 
@@ -169,6 +169,11 @@ class HoldingCommands:
 def tunnel_of(held: Holding) -> Tunnel:
     """Return what a tunnel driver is asked for."""
     return Tunnel(uuid=held.uuid, board=held.board, **held.spec)
+
+
+def site_of(held: Holding) -> Site:
+    """Return what a proxy driver is asked for."""
+    return Site(board=held.board, **held.spec)
 
 
 def _new_port(held: Holding) -> NewPort:
@@ -242,17 +247,27 @@ class HolderCommands:
 
         self._parts.database.write(change)
 
-    def _drop(self, context: Context, uuid: str, because: Error | None = None) -> bool:
+    def _drop(
+        self,
+        context: Context,
+        uuid: str,
+        *,
+        because: Error | None = None,
+        vetoes: Iterable[Callable[[Connection, str], None]] = (),
+    ) -> bool:
         """Have all that a row holds given back; say whether the row is gone.
 
         When a driver fails, the row stays *closing* and is tried again.
 
         :param because: why it could not be opened
+        :param vetoes: called with the connection and the uuid first
         """
         now = self._parts.clock.now()
         told = None if because is None else cause(because.to_wire()["code"], because.message)
 
         def change(connection: Connection) -> None:
+            for veto in vetoes:
+                veto(connection, uuid)
             moved = self.rows.move(connection, uuid, (OPENING, OPEN), CLOSING, now, cause=told)
             store.close_of(connection, now, holder=uuid)
             if moved:

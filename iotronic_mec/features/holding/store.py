@@ -18,6 +18,7 @@ from iotronic_mec.features.holding.model import (
     OPENING,
     Holding,
     PortsExhausted,
+    name_key,
     port_key,
 )
 from iotronic_mec.features.holding.table import holding
@@ -78,9 +79,26 @@ def insert_with_port(
     raise PortsExhausted(f"no port from {first} to {last} is free")
 
 
-def find_key(connection: Connection, key: str) -> Holding | None:
-    """Return who holds a port or a name, or ``None``."""
-    row = connection.execute(select(holding).where(holding.c.key == key)).first()
+def find_rival_name(connection: Connection, host: str, project: str) -> Holding | None:
+    """Return who keeps a host name from being given to a project, or ``None``.
+
+    Whoever has the same name; or another project that has a name above or below
+    it, since pages under ``a.b`` may set cookies for ``b``.
+    """
+    labels = host.split(".")
+    above = [".".join(labels[at:]) for at in range(1, len(labels))]
+    row = connection.execute(
+        select(holding).where(
+            or_(
+                holding.c.key == name_key(host),
+                (holding.c.project != project)
+                & or_(
+                    holding.c.key.in_([name_key(each) for each in above]),
+                    holding.c.key.like(name_key(f"%.{host}")),
+                ),
+            )
+        )
+    ).first()
     return None if row is None else _holding(row)
 
 
@@ -153,14 +171,6 @@ def reopen_of(connection: Connection, holder: str, now: datetime) -> None:
 def delete_holding(connection: Connection, uuid: str) -> None:
     """Forget what has been given back; its port or name is free."""
     connection.execute(delete(holding).where(holding.c.uuid == uuid))
-
-
-def count_stuck(connection: Connection, attempts: int) -> int:
-    """Return how many things could not be given back at least so often."""
-    rows = connection.execute(
-        select(holding.c.id).where(holding.c.state == CLOSING, holding.c.attempts >= attempts)
-    )
-    return len(rows.all())
 
 
 class Rows:

@@ -10,6 +10,7 @@ from iotronic_mec import sdk
 from iotronic_mec.api.fields import Shape
 from iotronic_mec.features.audit import schema as audit
 from iotronic_mec.features.board import schema as board
+from iotronic_mec.features.enabled_webservice import schema as enabled_webservice
 from iotronic_mec.features.exposed_service import schema as exposed_service
 from iotronic_mec.features.identity import schema as identity
 from iotronic_mec.features.injection import schema as injection
@@ -18,11 +19,13 @@ from iotronic_mec.features.project import schema as project
 from iotronic_mec.features.request import schema as request
 from iotronic_mec.features.service import schema as service
 from iotronic_mec.features.token import schema as token
+from iotronic_mec.features.virtual_port import schema as virtual_port
+from iotronic_mec.features.webservice import schema as webservice
 from iotronic_mec.sdk.resource import Resource
 
-LEFT_OUT = {"links", "wstun_ip"}
-"""What answers hold and the client does not show: addresses, and a word of
-upstream's that is always null."""
+LEFT_OUT = {"links", "wstun_ip", "VIF_name", "MAC_add"}
+"""What answers hold and the client does not show: addresses, a word of upstream's
+that is always null, and two that are there in lower case as well."""
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,9 @@ upstream's that is always null."""
         (sdk.Token, token.TokenShape),
         (sdk.WhoAmI, identity.WhoAmIShape),
         (sdk.Service, service.ServiceShape),
+        (sdk.Webservice, webservice.WebserviceShape),
+        (sdk.EnabledWebservice, enabled_webservice.EnabledShape),
+        (sdk.Port, virtual_port.PortShape),
         (sdk.Exposure, exposed_service.ExposureShape),
         (sdk.Project, project.ProjectShape),
     ],
