@@ -252,7 +252,8 @@ class HttpCloud:
     def on_put(self, seen: Seen, name: str, noun: str) -> Reply:
         """A web service or a port of a board."""
         self._online(name)
-        made = item(str(seen.body.get("name", "new")), **{**seen.body, "state": "open"})
+        given = {key: value for key, value in seen.body.items() if key != "name"}
+        made = item(str(seen.body.get("name", "new")), state="open", **given)
         self.collections[noun][made["name"]] = made
         return Reply(status=201, body=made)
 
