@@ -81,7 +81,7 @@ class ExposeWebservice(Showing):
         parser.add_argument("name", metavar="NAME", help="first label of the host name")
         parser.add_argument("port", metavar="PORT", type=port, help="on the board, 1 to 65535")
         parser.add_argument(
-            "--insecure",
+            "--plain",
             action="store_true",
             help="serve plain HTTP too, instead of redirecting it to HTTPS",
         )
@@ -93,7 +93,7 @@ class ExposeWebservice(Showing):
         new = NewWebservice(
             name=parsed_args.name,
             port=parsed_args.port,
-            secure=not parsed_args.insecure,
+            secure=not parsed_args.plain,
             extra=parsed_args.extra or {},
         )
         return one(self.cloud.webservices.expose(parsed_args.board, new))

@@ -28,7 +28,7 @@ def test_a_boards_name_is_given_and_taken_back(iot: Iot, cloud: HttpCloud) -> No
 
 def test_a_web_server_is_published_and_withdrawn(iot: Iot, cloud: HttpCloud) -> None:
     """Expose, show, list (all or a board's) and unexpose."""
-    iot("webservice", "expose", "kitchen", "door", "80", "--insecure")
+    iot("webservice", "expose", "kitchen", "door", "80", "--plain")
     sent = cloud.last.body
     every = iot("webservice", "list", "-f", "json").json
     of_board = iot("webservice", "list", "--board", "kitchen", "-f", "json").json

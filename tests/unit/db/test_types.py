@@ -21,13 +21,17 @@ NAMES = {
     ("board", "name"),
     ("board_label", "key"),
     ("board_label", "value"),
+    ("enabled_webservice", "dns"),
+    ("enabled_webservice", "zone"),
     ("fleet", "name"),
     ("holding", "key"),
+    ("identity_user", "name"),
     ("plugin", "name"),
     ("project", "name"),
     ("service", "name"),
-    ("identity_user", "name"),
     ("token", "name"),
+    ("webservice", "host"),
+    ("webservice", "name"),
 }
 
 
