@@ -1,14 +1,15 @@
 """Runs the features' repeated work, each in its own rhythm, in one thread.
 
 The thread is a rim: whatever a piece of work raises is logged and counted, and
-the work runs again after a pause that grows with its failures in a row.
+the work runs again after a pause that grows with its failures in a row. Of
+several conductors only the one that leads does it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from iotronic_mec.errors import Error
@@ -29,12 +30,19 @@ class PeriodicRunner:
     :param parts: handed to the work
     :param commands: all commands by namespace
     :param periodics: the work
+    :param leads: whether this process is the one that does it, asked before
+        each piece
     """
 
     def __init__(
-        self, parts: Parts, commands: Mapping[str, Any], periodics: Iterable[Periodic]
+        self,
+        parts: Parts,
+        commands: Mapping[str, Any],
+        periodics: Iterable[Periodic],
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         self._parts = parts
+        self._leads = leads
         self._commands = commands
         self._due = dict.fromkeys(periodics, 0.0)
         self.failures = dict.fromkeys((periodic.name for periodic in self._due), 0)
@@ -46,7 +54,7 @@ class PeriodicRunner:
         """Run what has to be run at the start, then begin."""
         now = self._parts.clock.monotonic()
         for periodic in self._due:
-            if periodic.at_start:
+            if periodic.at_start and self._leads():
                 self._once(periodic)
             self._due[periodic] = now + self._pause_s(periodic)
         self._thread.start()
@@ -59,7 +67,9 @@ class PeriodicRunner:
     def step(self) -> None:
         """Run what is due now; for tests too."""
         for periodic, due in self._due.items():
-            if self._parts.clock.monotonic() >= due and not self._stop.is_set():
+            if self._parts.clock.monotonic() < due or self._stop.is_set():
+                continue
+            if self._leads():
                 self._once(periodic)
                 self._due[periodic] = self._parts.clock.monotonic() + self._pause_s(periodic)
 

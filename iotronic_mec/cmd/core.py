@@ -29,6 +29,7 @@ from iotronic_mec.conf import KEYSTONE, load, load_settings
 from iotronic_mec.context import system_context
 from iotronic_mec.db import migrate
 from iotronic_mec.db.engine import is_sqlite, open_database, sqlite_url
+from iotronic_mec.db.leader import Leader
 from iotronic_mec.db.session import Database
 from iotronic_mec.drivers.load import load_ledger, load_outside, load_storage
 from iotronic_mec.errors import Error, Unavailable
@@ -68,6 +69,7 @@ class Core:
     commands: Mapping[str, Any]
     dispatcher: Dispatcher
     server: LocalServer
+    leader: Leader
     relay: Relay
     periodic: PeriodicRunner
 
@@ -167,13 +169,15 @@ def build(settings: Settings, database: Database, secret: bytes) -> Core:
     answers.append(Dispatcher(commands.values()))
     consumers = [consumer for feature in FEATURES for consumer in feature.consumers]
     periodics = [periodic for feature in FEATURES for periodic in feature.periodics]
+    leader = Leader(database, parts.clock, parts.process)
     return Core(
         parts=parts,
         commands=commands,
         dispatcher=answers[0],
         server=server,
-        relay=Relay(parts, consumers),
-        periodic=PeriodicRunner(parts, commands, periodics),
+        leader=leader,
+        relay=Relay(parts, consumers, leader.leads),
+        periodic=PeriodicRunner(parts, commands, periodics, leader.leads),
     )
 
 
@@ -221,6 +225,7 @@ def run(settings: Settings) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    core.leader.start()
     core.relay.start()
     core.periodic.start()
     core.server.start()
@@ -234,6 +239,7 @@ def run(settings: Settings) -> int:
     core.server.stop()
     core.periodic.stop()
     core.relay.stop()
+    core.leader.stop()
     core.commands["request"].stop()
     used.stop()
     database.close()

@@ -196,11 +196,11 @@ _CODES = frozenset().union(*TRANSIENT.values())
 
 
 def _code(error: DBAPIError) -> Any:
-    state = getattr(error.orig, "sqlstate", None)
-    if state is not None:
-        return state
+    """Return MariaDB's number, which stands first, or PostgreSQL's SQLSTATE."""
     arguments = getattr(error.orig, "args", ())
-    return arguments[0] if arguments else None
+    if arguments and isinstance(arguments[0], int):
+        return arguments[0]
+    return getattr(error.orig, "sqlstate", None)
 
 
 def _descriptor(driver: Any) -> int | None:

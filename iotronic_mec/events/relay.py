@@ -2,14 +2,16 @@
 
 One thread per process. A consumer that fails keeps its position and is tried
 again with back-off; the others go on. The thread is a rim: whatever a consumer
-or the relay itself raises is logged and counted, and ends neither.
+or the relay itself raises is logged and counted, and ends neither. Of several
+conductors only the one that leads hands events on; one that begins to lead
+goes on from the positions saved.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +34,9 @@ the last second come again, which at-least-once allows."""
 GATHER_S = 0.05
 """Pause after news, seconds: events that come together are read together, and
 the relay does not compete with each single call."""
+
+POLL_S = 0.25
+"""How often the relay looks by itself where other processes write too, seconds."""
 
 PRUNE_BATCH = 5_000
 """Most events deleted in one transaction: others wait for the writer."""
@@ -63,10 +68,18 @@ class Relay:
 
     :param parts: handed to the consumers
     :param consumers: all of them
+    :param leads: whether this process is the one that hands events on
     """
 
-    def __init__(self, parts: Parts, consumers: Iterable[Consumer]) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        consumers: Iterable[Consumer],
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._parts = parts
+        self._leads = leads
+        self._led = False
         self._consumers = tuple(consumers)
         self._news = threading.Event()
         self._stop = threading.Event()
@@ -79,7 +92,6 @@ class Relay:
 
     def start(self) -> None:
         """Begin; every commit from now on wakes the thread."""
-        self._load()
         self._parts.database.after_commit(self._news.set)
         self._thread.start()
 
@@ -88,10 +100,17 @@ class Relay:
         self._stop.set()
         self._news.set()
         self._thread.join(5)
-        self._save()
+        if self._led and self._leads():
+            self._save()
 
     def step(self) -> bool:
         """Hand on what there is; say whether there may be more. For tests too."""
+        if not self._leads():
+            self._led = False
+            return False
+        if not self._led:
+            self._load()
+            self._led = True
         more = False
         for progress in self._progress:
             more = self._advance(progress) or more
@@ -105,14 +124,17 @@ class Relay:
         return more
 
     def _load(self) -> None:
+        """Begin where the positions were saved, by this process or another one."""
+        self._progress = []
         with self._parts.database.read() as connection:
             for consumer in self._consumers:
                 sequence = outbox.position(connection, consumer.name)
                 self._progress.append(_Progress(consumer, sequence, sequence))
 
     def _run(self) -> None:
+        pause_s = SAVE_EVERY_S if self._parts.database.exclusive else POLL_S
         while not self._stop.is_set():
-            if self._news.wait(SAVE_EVERY_S):
+            if self._news.wait(pause_s):
                 self._stop.wait(GATHER_S)
             self._news.clear()
             try:
@@ -144,6 +166,8 @@ class Relay:
                 connection, progress.sequence, BATCH, progress.consumer.topics
             )
         for entry in events:
+            if not self._leads():
+                return False
             if not self._hand_on(progress, entry):
                 progress.failures += 1
                 progress.not_before = now + _backoff_s(progress.failures)

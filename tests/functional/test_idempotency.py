@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from iotronic_mec.errors import Unavailable
 from iotronic_mec.features.idempotency.commands import IdempotencyCommands
+from iotronic_mec.ids import new_uuid
 from tests.fakes.site import Site
 
 KEY = {"Idempotency-Key": "key-1"}
@@ -20,7 +22,7 @@ def create(site: Site, name: str = "lamp", token: str = "member", **headers: str
 
 def restart(site: Site) -> None:
     """Give the conductor another life, as after a crash."""
-    fresh = IdempotencyCommands(site.parts, {})
+    fresh = IdempotencyCommands(replace(site.parts, process=new_uuid()), {})
     site.conductor._endpoints["idempotency"] = fresh
 
 

@@ -129,3 +129,17 @@ def test_back_off_ends() -> None:
 
     assert made.failures == {"work": 0}
     assert mended.runs == 6
+
+
+def test_only_the_leader_works() -> None:
+    """Who does not lead leaves the work, and does it once it leads."""
+    clock, work, leads = ManualClock(), Work(1), [False]
+    parts = cast(Parts, SimpleNamespace(clock=clock))
+    made = PeriodicRunner(parts, {}, [work.periodic], lambda: leads[0])
+    made.step()
+    before = work.runs
+    leads[0] = True
+
+    made.step()
+
+    assert (before, work.runs) == (0, 1)

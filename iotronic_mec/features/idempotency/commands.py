@@ -6,7 +6,7 @@ Idempotency-Key, which itself is kept only as a keyed hash: neither the
 database alone nor the state directory shows an answer again, only the client's
 own repetition does.
 
-A request that began in an earlier life of the conductor, or long ago, is run
+A request that began in a conductor that lives no more, or long ago, is run
 again: what it makes takes its uuids from ``Context.new_uuid``, the same ones
 for the same key, so the second run finds what the first has made.
 """
@@ -46,7 +46,7 @@ class IdempotencyCommands:
     def __init__(self, parts: Parts, made: Mapping[str, Any]) -> None:
         del made
         self._parts = parts
-        self._boot = new_uuid()
+        self._boot = parts.process
 
     @expose
     def begin(self, context: Context, *, digest: str) -> dict[str, Any]:
@@ -76,7 +76,8 @@ class IdempotencyCommands:
                 raise IdempotencyMismatch()
             if known.answer is not None:
                 return known
-            if known.boot == self._boot and now - known.began_at < ABANDONED:
+            runs = known.boot == self._boot or store.lives(connection, known.boot)
+            if runs and now - known.began_at < ABANDONED:
                 raise IdempotencyBusy()
             store.take_over(connection, mark, self._boot, now)
             return known

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from iotronic_mec.db import leader
 from iotronic_mec.features.idempotency.model import Record
 from iotronic_mec.features.idempotency.table import idempotency
 
@@ -23,6 +24,11 @@ def find_record(connection: Connection, mark: str) -> Record | None:
         began_at=row.began_at,
         answer=row.answer,
     )
+
+
+def lives(connection: Connection, boot: str) -> bool:
+    """Whether another conductor, in which a request began, still lives."""
+    return bool(boot) and leader.lives(connection, boot)
 
 
 def insert_record(connection: Connection, record: Record) -> None:

@@ -54,6 +54,7 @@ def ready(core: Core, *takers: Taker) -> Relay:
     """Return a relay whose thread is not started."""
     made = Relay(core.parts, [taker.consumer for taker in takers])
     made._load()
+    made._led = True
     return made
 
 
@@ -292,3 +293,22 @@ def test_events_of_other_topics_are_not_read(core: Core, monkeypatch: pytest.Mon
 
     assert read == [0, 1]
     assert taker.taken == [3]
+
+
+def test_only_the_leader_hands_on(core: Core) -> None:
+    """Of two conductors one hands events on; who takes over goes on where it had saved."""
+    leads = {"first": True, "second": False}
+    taken, later = Taker(), Taker()
+    first = Relay(core.parts, [taken.consumer], lambda: leads["first"])
+    second = Relay(core.parts, [later.consumer], lambda: leads["second"])
+    emit(core, 1)
+    first.step()
+    second.step()
+    first._save()
+    leads["first"], leads["second"] = False, True
+    emit(core, 2)
+
+    first.step()
+    second.step()
+
+    assert (taken.taken, later.taken) == ([1], [2])
