@@ -31,6 +31,8 @@ RIMS: Mapping[str, int] = {
     # not end all repeated work, or the events of all; logged, counted, with back-off
     "iotronic_mec/periodic.py": 1,
     "iotronic_mec/events/relay.py": 2,
+    # the thread of the beats: ended, nobody would lead until a restart; logged
+    "iotronic_mec/db/leader.py": 1,
     # what a caller's function raised is kept for the caller's thread
     "iotronic_mec/db/session.py": 2,
     # what a thread raised is kept for the reactor's side, which raises it again
