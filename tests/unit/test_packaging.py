@@ -25,7 +25,8 @@ EXTRAS_OF = {
 }
 """Package to the extras that may be counted on in it; the longest name wins."""
 
-ADDRESS = re.compile(r"\w+://\S+|find-links")
+ADDRESS = re.compile(r"(?!postgresql|mariadb)\b\w+://\S+|find-links")
+"""Any address but those of the tests' databases: nothing is installed from there."""
 
 
 @pytest.fixture(scope="module")
