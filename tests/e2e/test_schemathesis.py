@@ -1,7 +1,7 @@
-"""A10: requests made from our OpenAPI get documented answers, and never a 5xx.
+"""A10, B8: requests made from our OpenAPI get documented answers, and never a 5xx.
 
 ``IOT_FUZZ_SEED`` repeats a run, whose seed is printed; ``IOT_FUZZ_CASES`` is how
-many requests there are at least (500 by default).
+many requests there are at least (2,000 by default; 10,000 by hand).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from iotronic_mec.sdk import NewBoard, NewPlugin
 from tests import side_environment
 from tests.e2e.cloud import Cloud
 
-CASES = int(os.environ.get("IOT_FUZZ_CASES", "500"))
+CASES = int(os.environ.get("IOT_FUZZ_CASES", "2000"))
 SEED = int(os.environ.get("IOT_FUZZ_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 CHECKS = ",".join(
     (
@@ -29,17 +29,17 @@ CHECKS = ",".join(
         "response_schema_conformance",
     )
 )
-OPERATIONS = 40
+OPERATIONS = 90
 """Fewer than there are; the number of examples for each follows from it."""
 
-LIMIT_S = 600
+LIMIT_S = 3000
 
 
 @pytest.mark.timeout(LIMIT_S + 120)
 def test_no_server_error_and_no_undocumented_answer(
     cloud: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At least 500 generated requests over all routes, as the administrator."""
+    """At least 2,000 generated requests over all routes, as the administrator."""
     cloud.client.boards.create(NewBoard(name="fuzzed"))
     source = b"def main(context):\n    return 1\n"
     cloud.client.plugins.create(NewPlugin(name="fuzzed", filename="f.py", content=source))

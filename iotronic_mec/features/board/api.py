@@ -217,7 +217,7 @@ ROUTES = (
         body=BoardCreate,
         answer=BoardShape,
         status=201,
-        errors=(409,),
+        errors=(404, 409),
     ),
     Route(
         method="GET",
