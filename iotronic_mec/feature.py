@@ -228,6 +228,8 @@ class Settings:
     trust_proxy_headers: bool = False
     policy_file: Path | None = None
     storage_driver: str = "filesystem"
+    storage_path: Path | None = None
+    config_files: tuple[Path, ...] = ()
     ledger_driver: str = "none"
     ledger_path: str = "audit-heads.log"
     audit_head_interval_s: float = 60.0

@@ -39,7 +39,7 @@ def build_authenticator(
     """
     settings = parts.settings
     if settings.auth_strategy == KEYSTONE:
-        conf = load_keystone(settings.state_dir)
+        conf = load_keystone(settings.state_dir, settings.config_files)
         # keystonemiddleware takes a second to load: only where it is wanted
         module = importlib.import_module("iotronic_mec.api.keystone")
         made: Authenticator = module.KeystoneAuthenticator(conf, parts.clock)

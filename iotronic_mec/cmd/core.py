@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,13 +88,19 @@ def lock(folder: Path) -> int:
     return descriptor
 
 
-def database_url(folder: Path) -> str:
+def database_url(folder: Path, given: Sequence[Path] = ()) -> str:
     """Return the URL of a state directory's database: its own file, or a server's.
 
+    :param given: configuration files to read instead of the state directory's
     :raises BadConfiguration: the configuration file cannot be used
     """
-    given: str = load(folder).database.connection
-    return given or sqlite_url(folder / DATABASE_NAME)
+    url: str = load(folder, given).database.connection
+    return url or sqlite_url(folder / DATABASE_NAME)
+
+
+def blobs(settings: Settings) -> Path:
+    """Return the folder of the filesystem storage."""
+    return settings.storage_path or settings.state_dir / "blobs"
 
 
 def build_parts(
@@ -125,7 +131,7 @@ def build_parts(
         boards=boards,
         clock=clock,
         settings=settings,
-        storage=load_storage(settings.storage_driver, settings.state_dir / "blobs", clock),
+        storage=load_storage(settings.storage_driver, blobs(settings), clock),
         secret=secret,
         audit=audit,
         emit=Outbox(clock),

@@ -142,10 +142,19 @@ def check_ports(options: Options, patience_s: float) -> None:
         raise Refused("--port, --content-port and --wamp-port must differ")
     until = time.monotonic() + patience_s
     for option, port in wanted.items():
-        while (problem := port_problem(options.host, port, option)) is not None:
-            if time.monotonic() > until:
-                raise Refused(problem)
-            time.sleep(0.1)
+        wait_for_port(options.host, port, option, until - time.monotonic())
+
+
+def wait_for_port(host: str, port: int, option: str, patience_s: float) -> None:
+    """Wait until something can listen on a port.
+
+    :raises Refused: names the port and its option
+    """
+    until = time.monotonic() + patience_s
+    while (problem := port_problem(host, port, option)) is not None:
+        if time.monotonic() > until:
+            raise Refused(problem)
+        time.sleep(0.1)
 
 
 def port_problem(host: str, port: int, option: str) -> str | None:

@@ -110,9 +110,10 @@ class Lock:
         os.close(self.descriptor)
 
 
-def lock(state_dir: StateDir) -> Lock:
+def lock(state_dir: StateDir, program: str = "iotronic-mec standalone") -> Lock:
     """Hold the directory for this process.
 
+    :param program: whose directory it is, for the message
     :raises StateDirUnusable: another process holds it
     """
     descriptor = os.open(state_dir.path / "standalone.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -122,8 +123,7 @@ def lock(state_dir: StateDir) -> Lock:
     except BlockingIOError as error:
         os.close(descriptor)
         raise StateDirUnusable(
-            f"another 'iotronic-mec standalone' (process {holder or 'unknown'}) "
-            f"runs on {state_dir.path}"
+            f"another '{program}' (process {holder or 'unknown'}) runs on {state_dir.path}"
         ) from error
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,34 +39,43 @@ class BadConfiguration(Error):
     code = "iot.configuration.invalid"
 
 
-def load(folder: Path) -> cfg.ConfigOpts:
+def load(folder: Path, given: Sequence[Path] = ()) -> cfg.ConfigOpts:
     """Read the configuration of a state directory.
 
+    :param given: files to read instead; a later one outranks an earlier one
     :raises BadConfiguration: names the file, the option and the rule
     """
     conf = cfg.ConfigOpts()
     register(conf)
     path = folder / FILE_NAME
-    files = [str(path)] if path.exists() else []
+    files = [str(path) for path in given] or ([str(path)] if path.exists() else [])
     try:
         conf([], project="iotronic", default_config_files=files, default_config_dirs=[])
         for module in GROUPS:
             for option in module.OPTIONS:
                 conf[module.GROUP.name][option.name]
     except (cfg.Error, ValueError) as error:
-        raise BadConfiguration(f"{path}: {error}") from error
+        raise BadConfiguration(f"{', '.join(files) or path}: {error}") from error
     return conf
 
 
-def load_settings(folder: Path, *, public_url: str, content_url: str, wamp_url: str) -> Settings:
+def load_settings(
+    folder: Path,
+    *,
+    public_url: str,
+    content_url: str,
+    wamp_url: str,
+    given: Sequence[Path] = (),
+) -> Settings:
     """Return what the commands need of the configuration.
 
     :param folder: the state directory
+    :param given: files to read instead of the state directory's
     :raises BadConfiguration: the file cannot be used
     """
-    conf = load(folder)
+    conf = load(folder, given)
     if conf.api.auth_strategy == KEYSTONE:
-        load_keystone(folder)
+        load_keystone(folder, given)
     return Settings(
         state_dir=folder,
         public_url=public_url,
@@ -82,6 +91,8 @@ def load_settings(folder: Path, *, public_url: str, content_url: str, wamp_url: 
         request_retention_s=conf.conductor.request_retention_s,
         max_token_life_s=conf.identity.max_token_life_s,
         storage_driver=conf.storage.driver,
+        storage_path=folder / conf.storage.path if given else None,
+        config_files=tuple(given),
         ledger_driver=conf.audit.ledger_driver,
         ledger_path=conf.audit.ledger_path,
         audit_head_interval_s=conf.audit.head_interval_s,
@@ -116,12 +127,13 @@ def _reach(conf: cfg.ConfigOpts, folder: Path, content_url: str) -> ReachSetting
     )
 
 
-def load_keystone(folder: Path) -> cfg.ConfigOpts:
+def load_keystone(folder: Path, given: Sequence[Path] = ()) -> cfg.ConfigOpts:
     """Read the configuration with ``[keystone_authtoken]``.
 
+    :param given: files to read instead of the state directory's
     :raises BadConfiguration: names the file, the option and the rule
     """
-    conf = load(folder)
+    conf = load(folder, given)
     # keystonemiddleware takes a second to load: only where it is wanted
     keystone = importlib.import_module("iotronic_mec.conf.keystone")
     try:

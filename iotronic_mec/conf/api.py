@@ -17,6 +17,25 @@ OPTIONS = [
         help="Who knows the users. With keystone the embedded ones, if there are any, are not "
         "let in; boards are not concerned. Read at the start.",
     ),
+    cfg.StrOpt(
+        "host",
+        default="127.0.0.1",
+        help="Address 'iotronic-mec-api' listens on; TLS is the reverse proxy's. Read at the "
+        "start.",
+    ),
+    cfg.PortOpt(
+        "port",
+        default=1288,
+        help="Port 'iotronic-mec-api' listens on. Read at the start.",
+    ),
+    cfg.IntOpt(
+        "threads",
+        default=16,
+        min=1,
+        max=256,
+        help="Requests 'iotronic-mec-api' works on at a time; one that waits for a board "
+        "holds a thread. Read at the start.",
+    ),
     cfg.IntOpt(
         "max_limit",
         default=1000,

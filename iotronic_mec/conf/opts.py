@@ -9,16 +9,34 @@ from oslo_config import cfg
 from iotronic_mec.conf import (
     api,
     audit,
+    cloud,
     conductor,
     database,
     egress,
+    gateway,
     identity,
     reach,
+    rpc,
     storage,
     wamp,
+    wamp_agent,
 )
 
-GROUPS = (api, audit, conductor, database, egress, identity, reach, storage, wamp)
+GROUPS = (
+    api,
+    audit,
+    cloud,
+    conductor,
+    database,
+    egress,
+    gateway,
+    identity,
+    reach,
+    rpc,
+    storage,
+    wamp,
+    wamp_agent,
+)
 """One module per group."""
 
 

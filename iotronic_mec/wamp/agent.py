@@ -33,7 +33,7 @@ from iotronic_mec.bridge.ends import End
 from iotronic_mec.clock import Clock
 from iotronic_mec.wamp import adoption, authorize
 from iotronic_mec.wamp.authenticate import Authenticators
-from iotronic_mec.wamp.directory import Directory, Entry
+from iotronic_mec.wamp.directory import Directory, Entry, load_directory
 from iotronic_mec.wamp.inbound import Inbound, to_application_error
 from iotronic_mec.wamp.outbound import Outbound
 from iotronic_mec.wamp.presence import Presence
@@ -56,9 +56,6 @@ RPC_LIMIT_S = 10.0
 
 CODE_LIMIT_S = 5.0
 """Seconds for the look-up of a code; a login waits for it."""
-
-PAGE = 2000
-"""Boards in one page of the directory."""
 
 ONLINE_PAGE = 10_000
 """Most boards in one page of who is online: 50 bytes each, and a frame holds 1 MiB."""
@@ -231,14 +228,9 @@ class WampAgent:
             await self._announce()
 
     async def _load_directory(self) -> list[str]:
-        self.directory.begin_reload()
-        rows: list[dict[str, Any]] = []
-        after: str | None = ""
-        while after is not None:
-            page = await self._ask("directory", {"after": after, "limit": PAGE})
-            rows += page["boards"]
-            after = page.get("next")
-        return self.directory.finish_reload(rows)
+        return await load_directory(
+            self.directory, lambda _, method, arguments, __: self._ask(method, arguments)
+        )
 
     def _directory_loaded(self) -> Deferred[None]:
         loaded: Deferred[None] = Deferred()

@@ -6,9 +6,15 @@ to the core; the conductor tells each change in between. Reactor thread only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+PAGE = 2000
+"""Boards in one page of the directory."""
+
+PAGE_LIMIT_S = 10.0
+"""Seconds for one page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,3 +103,23 @@ class Directory:
     def _note(self, board: str) -> None:
         if self._changed is not None:
             self._changed.add(board)
+
+
+async def load_directory(
+    directory: Directory, call: Callable[[str, str, dict[str, Any], float], Awaitable[Any]]
+) -> list[str]:
+    """Read all boards from the conductor, page by page.
+
+    :param call: asks the conductor: namespace, method, arguments, seconds
+    :returns: the boards that were known and are gone
+    :raises errors.Error: a page was not answered; what was known stays
+    """
+    directory.begin_reload()
+    rows: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        asked = {"after": after, "limit": PAGE}
+        page = await call("board", "directory", asked, PAGE_LIMIT_S)
+        rows += page["boards"]
+        after = page.get("next")
+    return directory.finish_reload(rows)

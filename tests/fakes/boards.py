@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from iotronic_mec import errors
 from iotronic_mec.context import Context
 from lightning_agent.protocol.messages import OperationAnswer, OperationCall, OperationRecord
 
@@ -53,6 +54,7 @@ class FakeBoards:
     answer: Answering = field(default_factory=succeed)
     online: dict[str, int] = field(default_factory=dict)
     page: int = 1000
+    gone: bool = False
     calls: list[tuple[str, str, OperationCall]] = field(default_factory=list)
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     journal: dict[str, OperationRecord] = field(default_factory=dict)
@@ -84,6 +86,8 @@ class FakeBoards:
     def directory(self, context: Context, agent: str, method: str, **arguments: Any) -> Any:
         """Note what a wamp agent is told; tell what it holds."""
         self.told.append((method, arguments))
+        if self.gone:
+            raise errors.RouterUnavailable()
         if method != "online":
             return None
         further = sorted(board for board in self.online if board > arguments["after"])

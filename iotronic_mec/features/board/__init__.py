@@ -33,5 +33,10 @@ FEATURE = Feature(
             every_s=30.0,
             run=lambda parts, made: made["board"].resume(),
         ),
+        Periodic(
+            name="wamp-agents",
+            every_s=20.0,
+            run=lambda parts, made: made["board"].check_agents(),
+        ),
     ),
 )

@@ -302,6 +302,35 @@ class BoardReports:
 
         self._parts.database.write(change)
 
+    def check_agents(self) -> int:
+        """Show the boards of wamp agents that are gone as offline; return how many.
+
+        One that is there tells itself who comes and goes; one that was killed and
+        does not come back cannot. A board that has joined another agent since has
+        another session there and stays online.
+        """
+        context, gone = system_context(), 0
+        with self._parts.database.read() as connection:
+            agents = store.agents_online(connection)
+        for agent in agents:
+            try:
+                self._parts.boards.directory(context, agent, "online", after="", limit=1)
+            except errors.RouterUnavailable:
+                with self._parts.database.read() as connection:
+                    said = store.online_of_agent(connection, agent)
+            except errors.Error as error:
+                LOG.info("wamp agent %s gives no answer: %s", agent, error.message)
+                continue
+            else:
+                continue
+            LOG.warning("wamp agent %s is gone; %d boards were its", agent, len(said))
+            lost = [{"board": at, "online": False, "session": said[at]} for at in said]
+            for at in range(0, len(lost), PRESENCE_BATCH):
+                piece = lost[at : at + PRESENCE_BATCH]
+                self.presence(context, agent=agent, changes=piece)
+            gone += len(lost)
+        return gone
+
     def _online(self, context: Context, agent: str) -> dict[str, int]:
         """Ask a wamp agent page by page which boards it holds, with their sessions."""
         boards: dict[str, int] = {}

@@ -308,6 +308,16 @@ def online_of_agent(connection: Connection, agent: str) -> dict[str, str]:
     return {row.uuid: row.session for row in rows}
 
 
+def agents_online(connection: Connection) -> list[str]:
+    """Return the wamp agents that are said to hold boards."""
+    rows = connection.execute(
+        select(board.c.agent)
+        .where(board.c.agent.is_not(None), board.c.status == ONLINE)
+        .distinct()
+    )
+    return sorted(row.agent for row in rows)
+
+
 def count_enrolled(connection: Connection) -> int:
     """Return how many boards have a key."""
     found = connection.execute(

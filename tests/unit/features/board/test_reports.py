@@ -172,6 +172,21 @@ def test_agent_up_with_many(
     assert {presence(core, uuid) for uuid in boards} == {("offline", None)}
 
 
+def test_boards_of_an_agent_that_is_gone(core: Core, commands: BoardCommands) -> None:
+    """They are offline; while the agent is there nothing changes; a later join counts."""
+    held, moved = core.make_board("held", session=1), core.make_board("moved", session=2)
+    there = commands.check_agents(), presence(core, held)
+    core.boards.gone = True
+
+    gone = commands.check_agents()
+    commands.presence(SYSTEM, agent="another", changes=[change(moved, True, 7)])
+
+    assert there == (0, ("online", "1"))
+    assert gone == 2
+    assert presence(core, held) == ("offline", None)
+    assert presence(core, moved) == ("online", "7")
+
+
 # -- joins ---------------------------------------------------------------------------
 
 

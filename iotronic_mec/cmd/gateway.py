@@ -1,0 +1,87 @@
+"""``iotronic-mec-gateway``: the content origin; no rules, no database.
+
+Serves blobs to boards from the storage's folder. Which boards there are it reads
+from the conductor and is told of changes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+
+from iotronic_mec.cmd import core, service
+from iotronic_mec.cmd.reactor import ReactorProcess
+from iotronic_mec.errors import Error, Unavailable
+from iotronic_mec.gateway.blobs import BlobSite
+from iotronic_mec.ids import new_uuid
+from iotronic_mec.wamp.directory import Directory, Entry, load_directory
+
+LOG = logging.getLogger(__name__)
+
+PROGRAM = "iotronic-mec-gateway"
+
+NEEDED = (("rpc", "transport_url"), ("cloud", "content_url"))
+
+
+class Gateway:
+    """The parts of the process."""
+
+    def __init__(self, given: service.Service) -> None:
+        self._process = ReactorProcess(given, f"gateway-{new_uuid()}")
+        self._directory = Directory()
+        self._options = given.conf.gateway
+        self._site = BlobSite(
+            self._process.reactor,
+            core.blobs(given.settings),
+            given.secret,
+            lambda board: board in self._directory,
+            time.time,
+        )
+        end = self._process.end
+        end.serve("directory", {"put": self._put, "remove": self._remove})
+        end.watch(self._read)
+        self._process.ready_when(lambda: self._directory.loaded)
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT."""
+        options = self._options
+        try:
+            listening = self._process.reactor.listenTCP(
+                options.port, self._site, interface=options.host, backlog=512
+            )
+        except CannotListenError as error:
+            raise Unavailable(
+                f"cannot listen on {options.host} port {options.port} ({error.socketError}): "
+                "choose another [gateway] host or port"
+            ) from error
+        self._process.when_stopping(listening.stopListening)
+        return self._process.run(lambda: None)
+
+    async def _read_anew(self) -> None:
+        try:
+            await load_directory(self._directory, self._process.end.call)
+        except Error as error:
+            LOG.warning("the boards are read again later: %s", error.message)
+            self._process.reactor.callLater(1.0, self._read)
+
+    def _read(self) -> None:
+        Deferred.fromCoroutine(self._read_anew())
+
+    async def _put(self, arguments: dict[str, Any], _: float) -> None:
+        self._directory.put(Entry.from_row({**arguments, "uuid": arguments["board"]}))
+
+    async def _remove(self, arguments: dict[str, Any], _: float) -> None:
+        self._directory.remove(str(arguments["board"]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Read the arguments and run."""
+    description = (__doc__ or "").partition("\n\n")[0].partition(": ")[2]
+    return service.main(
+        PROGRAM, description, arguments, NEEDED, lambda given: Gateway(given).run()
+    )

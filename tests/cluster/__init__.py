@@ -1,0 +1,1 @@
+"""The separate processes on RabbitMQ and a server database."""
