@@ -19,6 +19,7 @@ class Figure:
 
     ``ratio`` is value over floor; ``goal`` the largest ratio that is good, or
     the largest value where there is no floor; ``None`` prints without judging.
+    ``at_least``: more is better, and the goal is the smallest.
     """
 
     name: str
@@ -26,11 +27,24 @@ class Figure:
     floor: float | None = None
     goal: float | None = None
     unit: str = "ms"
+    at_least: bool = False
+
+    @property
+    def ratio(self) -> float | None:
+        """Value over floor."""
+        return None if not self.floor else self.value / self.floor
+
+    @property
+    def ok(self) -> bool | None:
+        """Whether the goal is met; ``None`` without a goal."""
+        if self.goal is None:
+            return None
+        judged = self.value if self.ratio is None else self.ratio
+        return judged >= self.goal if self.at_least else judged <= self.goal
 
     def line(self) -> str:
         """Return the JSON line."""
-        ratio = None if not self.floor else self.value / self.floor
-        judged = self.value if ratio is None else ratio
+        ratio = self.ratio
         return json.dumps(
             {
                 "name": self.name,
@@ -38,7 +52,7 @@ class Figure:
                 "floor": None if self.floor is None else round(self.floor, 4),
                 "ratio": None if ratio is None else round(ratio, 3),
                 "goal": self.goal,
-                "ok": None if self.goal is None else judged <= self.goal,
+                "ok": self.ok,
                 "unit": self.unit,
             }
         )
@@ -52,7 +66,7 @@ def report(figure: Figure, **samples: Sequence[float]) -> bool:
     path = OUT / f"{stamp}-{figure.name}.json"
     kept = {"figure": json.loads(figure.line()), "samples": dict(samples.items())}
     path.write_text(json.dumps(kept), encoding="utf-8")
-    return json.loads(figure.line())["ok"] is not False
+    return figure.ok is not False
 
 
 def p50(samples: Sequence[float]) -> float:

@@ -29,12 +29,12 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 class BodyReader(io.RawIOBase):
     """The request's body as a file; reads further frames as it is read.
 
-    :param connection: where the frames come from
+    :param reader: where the frames come from
     :param length: bytes of the whole body
     """
 
-    def __init__(self, connection: socket.socket, length: int) -> None:
-        self._connection = connection
+    def __init__(self, reader: frames.Reader, length: int) -> None:
+        self._reader = reader
         self._left = length
         self._piece = memoryview(b"")
 
@@ -57,7 +57,7 @@ class BodyReader(io.RawIOBase):
             self._next()
 
     def _next(self) -> bytes:
-        frame = frames.read_frame(self._connection)
+        frame = self._reader.read()
         if frame is None or frame.get("t") != "body":
             raise frames.FrameError("the link closed inside a request's body")
         piece = cast(bytes, frame.get("b") or b"")
@@ -113,9 +113,10 @@ class HopServer:
             ).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        reader = frames.Reader(connection)
         try:
-            while (frame := frames.read_frame(connection)) is not None:
-                self._handle(connection, frame)
+            while (frame := reader.read()) is not None:
+                self._handle(connection, reader, frame)
         except (OSError, frames.FrameError) as error:
             LOG.info("a hop from the front ended: %s", error)
         finally:
@@ -123,11 +124,13 @@ class HopServer:
                 self._connections.discard(connection)
             connection.close()
 
-    def _handle(self, connection: socket.socket, frame: dict[str, Any]) -> None:
+    def _handle(
+        self, connection: socket.socket, reader: frames.Reader, frame: dict[str, Any]
+    ) -> None:
         if frame.get("t") != "request":
             raise frames.FrameError("a request is expected")
         length = int(frame.get("length") or 0)
-        body = BodyReader(connection, length)
+        body = BodyReader(reader, length)
         environ: dict[str, Any] = dict(frame.get("environ") or {})
         environ |= {
             "wsgi.version": (1, 0),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from iotronic_mec.api.controller import Call
@@ -18,6 +19,18 @@ def links(call: Call, plural: str, uuid: str) -> list[dict[str, str]]:
     return [
         {"href": f"{base}/v1/{plural}/{uuid}", "rel": "self"},
         {"href": f"{base}/{plural}/{uuid}", "rel": "bookmark"},
+    ]
+
+
+def linker(call: Call, plural: str) -> Callable[[Any], list[dict[str, str]]]:
+    """Return what gives the links of each thing of a list, by its ``uuid``.
+
+    :param plural: the collection
+    """
+    own, bookmark = f"{call.base_url}/v1/{plural}/", f"{call.base_url}/{plural}/"
+    return lambda row: [
+        {"href": own + row.uuid, "rel": "self"},
+        {"href": bookmark + row.uuid, "rel": "bookmark"},
     ]
 
 

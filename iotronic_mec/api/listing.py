@@ -36,12 +36,17 @@ if TYPE_CHECKING:
     from iotronic_mec.api.controller import Call
 
 Rows = Callable[["Call", Any, Page], Sequence[Any]]
-"""Called with the call, the reading connection and the page; returns the rows
-of the page, and one more when there are more."""
+"""Called with the call, the reading connection and the page, whose ``fields``
+are those that will be shown; returns the rows of the page, and one more when
+there are more."""
 
 Present = Callable[["Call", Any, Collection[str]], dict[str, Any]]
 """Called with the call, a row and the names that will be shown; may leave out
 others, which are dropped in any case."""
+
+Presenter = Callable[["Call", Collection[str]], Callable[[Any], dict[str, Any]]]
+"""Called once for a list, with the call and the names that will be shown;
+returns what makes the JSON of a row, with these names and no others."""
 
 
 def _uuid(row: Any) -> str:
@@ -57,6 +62,7 @@ class Listing:
     :param sortable: columns that may be sorted by
     :param default: names shown without ``fields``; ``None`` for all
     :param marker: what names a row in ``marker``
+    :param presenter: where lists are long, in place of ``present`` for each row
     """
 
     plural: str
@@ -66,6 +72,7 @@ class Listing:
     present: Present
     default: tuple[str, ...] | None = None
     marker: Callable[[Any], str] = _uuid
+    presenter: Presenter | None = None
 
     def index(self, call: Call) -> dict[str, Any]:
         """Give a page with the default fields of each item."""
@@ -83,14 +90,19 @@ class Listing:
         """
         page = paging.page(call, sortable=self.sortable, fields=self.fields)
         shown = page.fields or default
+        page = replace(page, fields=shown)
         with call.database.read() as connection:
             found = rows(call, connection, page)
         present = self.present
+        if self.presenter is not None:
+            made = self.presenter(call, shown)
+            whole = replace(page, fields=None)
+            return paging.collection(call, self.plural, found, whole, made, self.marker)
         return paging.collection(
             call,
             self.plural,
             found,
-            replace(page, fields=shown),
+            page,
             lambda row: present(call, row, shown),
             self.marker,
         )

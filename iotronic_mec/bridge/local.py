@@ -44,6 +44,12 @@ MAX_IN_FLIGHT = 512
 MAX_SERVED = 1024
 """Most calls of the core that may run here at once; more are ``Busy``."""
 
+LINES = 8
+"""Further connections, each for one call of the core at a time; see ``rpc.line``."""
+
+LINE_RETRY_S = 1.0
+"""Seconds until a line that was lost is opened again."""
+
 CONNECT_TIMEOUT_S = 5.0
 """Seconds one attempt to connect may take."""
 
@@ -60,6 +66,7 @@ class Bridge:
     :param name: who we are, for the core's log
     :param topics: the topics whose calls the core may send us
     :param max_in_flight: most calls that may wait for an answer, > 0
+    :param lines: connections offered to the core beside the link, >= 0
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class Bridge:
         name: str,
         topics: Sequence[str],
         max_in_flight: int = MAX_IN_FLIGHT,
+        lines: int = LINES,
     ) -> None:
         self.reactor = reactor
         self.max_in_flight = max_in_flight
@@ -81,6 +89,9 @@ class Bridge:
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._watchers: list[Callable[[], None]] = []
         self._link: Link | None = None
+        self._wanted_lines = lines
+        self._lines: set[Link] = set()
+        self._opening = 0
         self._retry: DelayedCall | None = None
         self._failures = 0
         self._stopped = False
@@ -108,6 +119,8 @@ class Bridge:
         self._stopped = True
         if self._retry is not None and self._retry.active():
             self._retry.cancel()
+        for line in self._lines:
+            line.close()
         if self._link is not None:
             self._link.close()
 
@@ -145,7 +158,11 @@ class Bridge:
         return self._handlers.get((str(frame.get("ns")), str(frame.get("m"))))
 
     def lost(self, link: Link) -> None:
-        """Take note that a link has ended; called by the link."""
+        """Take note that a link or a line has ended; called by it."""
+        if link in self._lines:
+            self._lines.discard(link)
+            self.reactor.callLater(LINE_RETRY_S, self._open_lines)
+            return
         if self._link is link:
             self._link = None
             if not self._stopped:
@@ -168,10 +185,7 @@ class Bridge:
 
     def _connect(self) -> None:
         self._retry = None
-        attempt = self._endpoint.connect(  # type: ignore[no-untyped-call]
-            protocol.Factory.forProtocol(Link)
-        )
-        attempt.addCallbacks(self._connected, self._not_connected)
+        self._attempt().addCallbacks(self._connected, self._not_connected)
 
     def _connected(self, link: protocol.Protocol) -> None:
         assert isinstance(link, Link)
@@ -183,8 +197,34 @@ class Bridge:
         self._link = link
         link.send(self._hello)
         LOG.info("connected to the core")
+        self._open_lines()
         for watcher in self._watchers:
             watcher()
+
+    def _attempt(self) -> defer.Deferred[Any]:
+        factory = protocol.Factory.forProtocol(Link)
+        attempt: defer.Deferred[Any] = self._endpoint.connect(  # type: ignore[no-untyped-call]
+            factory
+        )
+        return attempt
+
+    def _open_lines(self) -> None:
+        while self.up and len(self._lines) + self._opening < self._wanted_lines:
+            self._opening += 1
+            self._attempt().addCallbacks(self._line_opened, self._line_not_opened)
+
+    def _line_opened(self, line: Link) -> None:
+        self._opening -= 1
+        line.bridge = self
+        self._lines.add(line)
+        if self._stopped or not self.up:
+            line.close()
+        else:
+            line.send({**self._hello, "line": True})
+
+    def _line_not_opened(self, failure: Failure) -> None:
+        self._opening -= 1
+        LOG.info("a line to the core was not opened: %s", failure.getErrorMessage())
 
     def _not_connected(self, failure: Failure) -> None:
         if self._failures == 0:

@@ -55,6 +55,14 @@ SWITCH_INTERVAL_S = 0.001
 """How long a thread may keep the interpreter while others want it, seconds."""
 
 
+GARBAGE_AFTER = 20_000
+"""Objects made before cycles are looked for: a long list makes thousands, none in a cycle."""
+
+NICENESS = 5
+"""How far this process stands back when the processors are busy: lists must not
+hold up the front, the router and so the data road."""
+
+
 class ConductorRuns(Unavailable):
     """A conductor holds this state directory."""
 
@@ -238,6 +246,8 @@ def run(settings: Settings) -> int:
     hop.start()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER)
+    os.nice(NICENESS)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     LOG.info("the core is ready")
     stop.wait()

@@ -115,6 +115,7 @@ class Front:
                 trusted_proxies=options.trusted_proxies,
             ),
             self.health,
+            self._agent.outbound.call,
         )
         self._content = BlobSite(reactor, folder.blobs, secret, self._is_board, time.time)
         router_settings = router.RouterSettings(

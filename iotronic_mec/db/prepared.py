@@ -30,6 +30,7 @@ class Prepared:
         self._statement = statement
         self._names = list(names) or None
         self._compiled: dict[str, Callable[[Mapping[str, Any]], tuple[str, Any]]] = {}
+        self._typed: dict[str, list[tuple[int, Callable[[Any], Any]]]] = {}
 
     def execute(self, connection: Connection, **parameters: Any) -> CursorResult[Any]:
         """Run it with these parameters."""
@@ -53,6 +54,21 @@ class Prepared:
             return cursor.fetchall()
         finally:
             cursor.close()
+
+    def typed_rows(self, connection: Connection, **parameters: Any) -> Sequence[Sequence[Any]]:
+        """Run a SELECT of columns; return all its rows, values as the columns' types say."""
+        rows = self.rows(connection, **parameters)
+        name = connection.dialect.name
+        typed = self._typed.get(name)
+        if typed is None:
+            typed = self._typed[name] = _processors(connection, self._statement)
+        if not typed:
+            return rows
+        made = [list(row) for row in rows]
+        for at, process in typed:
+            for row in made:
+                row[at] = process(row[at])
+        return made
 
     def _bound(self, connection: Connection, parameters: Mapping[str, Any]) -> tuple[str, Any]:
         build = self._compiled.get(connection.dialect.name)
@@ -83,6 +99,18 @@ class Prepared:
             return text, values
 
         return build
+
+
+def _processors(connection: Connection, statement: Any) -> list[tuple[int, Callable[[Any], Any]]]:
+    """Return what makes Python's values of a SELECT's columns, by place."""
+    found = []
+    for at, column in enumerate(statement.selected_columns):
+        process = column.type.dialect_impl(connection.dialect).result_processor(
+            connection.dialect, None
+        )
+        if process is not None:
+            found.append((at, process))
+    return found
 
 
 def _in_order(

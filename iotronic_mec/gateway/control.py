@@ -1,4 +1,4 @@
-"""The control origin: everything goes to the core, except the health check.
+"""The control origin: everything goes to the core, except health checks and pings.
 
 Reactor thread only.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.base import ReactorBase
 
 from iotronic_mec import errors
-from iotronic_mec.gateway import environ, site
+from iotronic_mec.gateway import environ, ping, site
 from iotronic_mec.gateway.environ import Origin
 from iotronic_mec.gateway.upstream import Job, Upstream
 
@@ -45,6 +45,8 @@ class ControlExchange(site.Exchange):
         """Answer the health check, or pass the request on to the core."""
         if environ.split_target(self.uri)[0] == HEALTH and self.method in (b"GET", b"HEAD"):
             self._tell_health()
+            return
+        if self.uri.startswith(ping.PREFIX) and self.site.pings.begin(self):
             return
         length, body = self.received_bytes, None
         if length and self.content is not None:
@@ -137,6 +139,7 @@ class ControlSite(site.Site):
     """The listener of the control origin.
 
     :param health: says how the parts are
+    :param call: calls a board, for pings
     """
 
     def __init__(
@@ -145,9 +148,11 @@ class ControlSite(site.Site):
         upstream: Upstream,
         origin: Origin,
         health: Health,
+        call: ping.Call,
         **limits: Any,
     ) -> None:
         super().__init__(reactor, ControlExchange, **limits)
+        self.pings = ping.Pings(reactor, upstream, origin, call)
         self.upstream = upstream
         self.origin = origin
         self.health = health

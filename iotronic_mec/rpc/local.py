@@ -23,6 +23,7 @@ from typing import Any
 
 from iotronic_mec import errors, frames
 from iotronic_mec.context import Context
+from iotronic_mec.rpc.line import Line
 
 LOG = logging.getLogger(__name__)
 
@@ -65,6 +66,9 @@ class Link:
         self._sending = threading.Lock()
         self._numbers = itertools.count(1)
         self._pending: dict[int, Future[Any]] = {}
+        self._reader = frames.Reader(connection)
+        self._lines: list[Line] = []
+        self._closed = False
         self.name = ""
         self.topics: tuple[str, ...] = ()
 
@@ -102,21 +106,23 @@ class Link:
         if len(self._pending) >= MAX_PENDING:
             raise errors.Busy()
         number = next(self._numbers)
+        order = {
+            "t": "call",
+            "id": number,
+            "topic": topic,
+            "ns": namespace,
+            "m": method,
+            "a": arguments,
+            "c": context.to_wire(),
+            "s": timeout_s,
+        }
+        line = self._take_line()
+        if line is not None:
+            return self._call_on(line, order, timeout_s)
         future: Future[Any] = Future()
         self._pending[number] = future
         try:
-            self.send(
-                {
-                    "t": "call",
-                    "id": number,
-                    "topic": topic,
-                    "ns": namespace,
-                    "m": method,
-                    "a": arguments,
-                    "c": context.to_wire(),
-                    "s": timeout_s,
-                }
-            )
+            self.send(order)
             return future.result(timeout_s)
         except FutureTimeout as error:
             raise errors.DeadlineExceeded(f"no answer within {timeout_s:.1f} s") from error
@@ -126,15 +132,28 @@ class Link:
     def serve(self) -> None:
         """Read frames until the link closes; runs in the link's own thread."""
         try:
-            while (frame := frames.read_frame(self._connection)) is not None:
-                self._take(frame)
+            while (frame := self.read()) is not None:
+                self.take(frame)
         except (OSError, frames.FrameError) as error:
             LOG.info("link %s ended: %s", self.name, error)
         finally:
             self.close()
 
+    def read(self) -> dict[str, Any] | None:
+        """Read the next frame; in the link's own thread."""
+        return self._reader.read()
+
+    def add_line(self, line: Line) -> None:
+        """Take a further connection of the other side, for calls of one thread."""
+        self._lines.append(line)
+        if self._closed:
+            line.close()
+
     def close(self) -> None:
         """Close the link and fail every call that waits on it."""
+        self._closed = True
+        while (line := self._take_line()) is not None:
+            line.close()
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()
@@ -142,7 +161,29 @@ class Link:
             if not future.done():
                 future.set_exception(errors.Unavailable("the other process closed the link"))
 
-    def _take(self, frame: dict[str, Any]) -> None:
+    def _take_line(self) -> Line | None:
+        try:
+            # the one used last: its buffers are warm
+            return self._lines.pop()
+        except IndexError:
+            return None
+
+    def _call_on(self, line: Line, order: dict[str, Any], timeout_s: float) -> Any:
+        try:
+            answer = line.ask(order, timeout_s)
+        except errors.TooLarge:
+            self.add_line(line)
+            raise
+        except errors.Error:
+            line.close()
+            raise
+        self.add_line(line)
+        if answer.get("t") == "answer":
+            return answer.get("r")
+        raise errors.from_wire(answer.get("e") or {})
+
+    def take(self, frame: dict[str, Any]) -> None:
+        """Act on one frame of the other side."""
         kind = frame.get("t")
         if kind in ("answer", "error"):
             future = self._pending.pop(int(frame.get("id") or 0), None)
@@ -260,14 +301,34 @@ class LocalServer:
             with self._lock:
                 self._links.append(link)
             threading.Thread(
-                target=self._serve, args=(link,), name="rpc-link", daemon=True
+                target=self._serve, args=(link, connection), name="rpc-link", daemon=True
             ).start()
 
-    def _serve(self, link: Link) -> None:
-        link.serve()
+    def _serve(self, link: Link, connection: socket.socket) -> None:
+        if not self._is_line(link, connection):
+            link.serve()
         with self._lock:
             if link in self._links:
                 self._links.remove(link)
+
+    def _is_line(self, link: Link, connection: socket.socket) -> bool:
+        """Read a connection's first frame; say whether it is a line, and add it to its link."""
+        try:
+            hello = link.read()
+        except (OSError, frames.FrameError):
+            hello = None
+        if hello is None:
+            return False
+        if hello.get("t") != "hello" or not hello.get("line"):
+            link.take(hello)
+            return False
+        topics = hello.get("topics") or [""]
+        owner = self.find(str(topics[0]))
+        if owner is None:
+            connection.close()
+        else:
+            owner.add_line(Line(connection))
+        return True
 
 
 def connect(path: Path, name: str, timeout_s: float = 5.0) -> Link:

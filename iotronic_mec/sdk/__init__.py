@@ -20,7 +20,14 @@ from __future__ import annotations
 from iotronic_mec.audit_chain import Finding, Head, Verdict, parse_heads
 from iotronic_mec.sdk.answer import Answer
 from iotronic_mec.sdk.audit import AuditRow
-from iotronic_mec.sdk.board import Board, EnrolmentCode, Explanation, NewBoard, Reason
+from iotronic_mec.sdk.board import (
+    Board,
+    EnrolmentCode,
+    Explanation,
+    NewBoard,
+    Reason,
+    RoundTrip,
+)
 from iotronic_mec.sdk.client import Client, Versions
 from iotronic_mec.sdk.errors import Error
 from iotronic_mec.sdk.fleet import Fleet
@@ -65,6 +72,7 @@ __all__ = [
     "Reason",
     "Request",
     "Result",
+    "RoundTrip",
     "Service",
     "Target",
     "Token",

@@ -98,6 +98,15 @@ class EnrolmentCode(Resource):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoundTrip(Resource):
+    """A text that went to a board and back, and how long it took."""
+
+    board: str
+    say: str = ""
+    round_trip_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reason(Resource):
     """One reason why a board is not online or not converged, and its cure."""
 
@@ -211,6 +220,16 @@ class Boards:
     def echo(self, board: str, say: str) -> Answer:
         """Have a board say something back."""
         return self.act(board, ECHO, {"say": say})
+
+    def check(self, board: str, say: str = "") -> RoundTrip:
+        """Send a text to a board and back on the data road; nothing is recorded.
+
+        :param board: its uuid; by name the answer takes the longer road
+        :raises BoardSilent: it did not answer in time
+        """
+        path = f"/healthcheck/boards/{segment(board, 'board')}"
+        call = Call(method="POST", path=path, json={"say": say})
+        return RoundTrip.from_wire(self._transport.json(call))
 
     def explain(self, board: str) -> Explanation:
         """Return why a board is not online or not converged."""

@@ -53,6 +53,9 @@ PLUGIN_STATUS = "plugin.status"
 PLUGIN_REBOOT = "plugin.reboot"
 PLUGIN_LOGS = "plugin.logs"
 AGENT_STATE = "agent.state"
+AGENT_PING = "agent.ping"
+"""``{"say": text}`` comes back as it is: no order, so nothing is written down."""
+
 
 PROCEDURES = frozenset(
     {
@@ -74,6 +77,7 @@ PROCEDURES = frozenset(
         PLUGIN_REBOOT,
         PLUGIN_LOGS,
         AGENT_STATE,
+        AGENT_PING,
     }
 )
 """What a board answers below its prefix: ``<module>.<procedure>``."""

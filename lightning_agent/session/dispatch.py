@@ -10,7 +10,7 @@ Reactor thread only.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import msgpack
@@ -21,9 +21,10 @@ from lightning_agent.clock import Clock, to_wire
 from lightning_agent.errors import Error, StorageFailed
 from lightning_agent.modules.base import Procedure
 from lightning_agent.protocol import names
-from lightning_agent.protocol.errors import Busy, NoSuchProcedure, WireError
+from lightning_agent.protocol.errors import BadMessage, Busy, NoSuchProcedure, WireError
 from lightning_agent.protocol.messages import (
     MAX_MESSAGE_BYTES,
+    MAX_TEXT,
     AgentState,
     OperationAnswer,
     OperationCall,
@@ -100,7 +101,7 @@ class Dispatcher:
     @property
     def procedures(self) -> list[str]:
         """The names of all procedures, sorted."""
-        return sorted([*self._procedures, names.AGENT_STATE])
+        return sorted([*self._procedures, names.AGENT_STATE, names.AGENT_PING])
 
     async def handle(self, *arguments: Any, details: Any) -> dict[str, Any]:
         """Answer one WAMP invocation.
@@ -112,6 +113,8 @@ class Dispatcher:
         try:
             if name == names.AGENT_STATE:
                 return (await self._state()).to_wire()
+            if name == names.AGENT_PING:
+                return {"say": _said(wire)}
             procedure = self._procedures.get(name)
             if procedure is None:
                 raise NoSuchProcedure(f"this board has no procedure {name[:64]!r}")
@@ -246,6 +249,13 @@ class Dispatcher:
         finally:
             if limit.active():
                 limit.cancel()
+
+
+def _said(wire: object) -> str:
+    say = wire.get("say", "") if isinstance(wire, Mapping) else None
+    if not isinstance(say, str) or len(say) > MAX_TEXT:
+        raise BadMessage(f"{names.AGENT_PING}: a text of at most {MAX_TEXT} characters")
+    return say
 
 
 async def _coroutine(procedure: Procedure, call: OperationCall) -> Any:

@@ -17,6 +17,7 @@ from twisted.internet.task import Clock as FakeReactor
 from lightning_agent.clock import Clock
 from lightning_agent.errors import Busy, PluginFailed, PluginTimeout
 from lightning_agent.modules.base import Procedure
+from lightning_agent.protocol.errors import BadMessage
 from lightning_agent.protocol.messages import AgentState, Join, OperationCall
 from lightning_agent.session.dispatch import Dispatcher
 from lightning_agent.state.disk import DirectDisk
@@ -261,6 +262,25 @@ def test_what_is_no_order_is_a_wamp_error(bench: Bench, name: str, wire: Any, ur
 
     assert refusal.value.error == uri
     assert not bench.runs
+
+
+def test_ping(bench: Bench) -> None:
+    """agent.ping gives the text back and leaves no trace in the journal."""
+    answer = result_of(bench.ask("agent.ping", {"say": "hi"}))
+
+    assert answer == {"say": "hi"}
+    assert bench.outbox.list_unconfirmed() == []
+
+
+@pytest.mark.parametrize(
+    "wire", [None, [], {"say": 1}, {"say": "x" * 65_537}], ids=["none", "list", "number", "long"]
+)
+def test_ping_of_something_else(bench: Bench, wire: object) -> None:
+    """Anything but a bounded text is refused."""
+    with pytest.raises(ApplicationError) as refusal:
+        result_of(bench.ask("agent.ping", wire))
+
+    assert refusal.value.error == BadMessage.uri
 
 
 def test_state_takes_no_order(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -99,20 +100,26 @@ def test_too_large_to_read(pair: tuple[socket.socket, socket.socket]) -> None:
     pair[0].sendall(head)
 
     with pytest.raises(FrameError):
-        frames.read_frame(pair[1])
+        frames.Reader(pair[1]).read()
     with pytest.raises(FrameError):
         Unpacker().feed(head)
 
 
-def test_socket(pair: tuple[socket.socket, socket.socket]) -> None:
-    """Frames written to a socket are read one by one; then comes its end."""
+def test_reader(pair: tuple[socket.socket, socket.socket]) -> None:
+    """A reader gives the frames that came together one by one, however large; then the end."""
+    large = {"b": bytes(3 * frames.RECEIVE_BYTES)}
     frames.write_frame(pair[0], {"n": 1})
     frames.write_frame(pair[0], {"n": 2})
+    reader = frames.Reader(pair[1])
+    first, second = reader.read(), reader.read()
+    sender = threading.Thread(target=frames.write_frame, args=(pair[0], large))
+    sender.start()
+
+    third = reader.read()
+
+    sender.join(5)
     pair[0].close()
-
-    found = [frames.read_frame(pair[1]) for _ in range(3)]
-
-    assert found == [{"n": 1}, {"n": 2}, None]
+    assert (first, second, third, reader.read()) == ({"n": 1}, {"n": 2}, large, None)
 
 
 @pytest.mark.parametrize("length", range(1, 8))
@@ -122,4 +129,4 @@ def test_cut_short(pair: tuple[socket.socket, socket.socket], length: int) -> No
     pair[0].close()
 
     with pytest.raises(FrameError):
-        frames.read_frame(pair[1])
+        frames.Reader(pair[1]).read()

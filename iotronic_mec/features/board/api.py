@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
 from typing import Any
 
 from iotronic_mec.api import links
@@ -26,7 +27,10 @@ from iotronic_mec.features.board.schema import (
     BoardUpdate,
     CodeShape,
     FieldsQuery,
+    MayPingShape,
     NewCode,
+    PingBody,
+    PingShape,
 )
 from iotronic_mec.features.fleet import store as fleet_store
 from iotronic_mec.page import Page
@@ -108,6 +112,25 @@ def action(call: Call) -> Answer:
     return answered(call, done, wait=call.body.wait)
 
 
+def may_ping(call: Call) -> dict[str, Any]:
+    """Say that the caller may ping the board: the gateway asks this."""
+    with call.database.read() as connection:
+        target = store.find_target(
+            connection,
+            call.context.project,
+            call.path["board"],
+            every=call.context.is_admin,
+        )
+    return {"board": target.uuid, "status": target.status}
+
+
+def ping(call: Call) -> dict[str, Any]:
+    """Have a board send a text back; where a gateway stands in front, it does this."""
+    say = "" if call.body is None else call.body.say
+    done: dict[str, Any] = call.ask("board", "ping", board=call.path["board"], say=say)
+    return done
+
+
 def _get(call: Call, ident: str | None = None, *, lent: str | None = None) -> Board:
     """Return a board of the project, or one that a grant lends for ``lent``."""
     ident = ident or call.path["board"]
@@ -135,7 +158,13 @@ def _rows(call: Call, connection: Any, page: Page) -> Sequence[Board]:
     named = call.path.get("fleet") or getattr(query, "fleet", None)
     fleet = None if named is None else _fleet(call, connection, project, named)
     return store.list_page(
-        connection, project, page, status=query.status, fleet=fleet, labels=labels
+        connection,
+        project,
+        page,
+        status=query.status,
+        fleet=fleet,
+        labels=labels,
+        shown=page.fields,
     )
 
 
@@ -150,44 +179,49 @@ def _pair(term: str) -> tuple[str, str]:
     return key, value
 
 
-def _present(call: Call, board: Board, fields: Collection[str] = ()) -> dict[str, Any]:
+def _present(call: Call, board: Board, fields: Collection[str] = FIELDS) -> dict[str, Any]:
     """Return a board as JSON; IoTronic's names, then ours."""
-    del fields  # all of them are at hand
-    return {
-        "uuid": board.uuid,
-        "name": board.name,
-        "code": None,
-        "status": board.status,
-        "session": board.session,
-        "type": board.type,
-        "fleet": board.fleet,
-        "lr_version": board.lr_version,
-        "connectivity": board.connectivity,
-        "agent": board.agent,
-        "wstun_ip": None,
-        "owner": board.owner,
-        "project": board.project,
-        "mobile": board.mobile,
-        "level": board.level,
-        "mac_addr": board.connectivity.get("mac") or board.connectivity.get("mac_addr"),
-        "capabilities": board.capabilities,
-        "location": [
-            {
-                "longitude": place.longitude,
-                "latitude": place.latitude,
-                "altitude": place.altitude,
-                "updated_at": iso(place.updated_at),
-            }
-            for place in board.location
-        ],
-        "labels": board.labels,
-        "extra": board.extra,
-        "config": board.config,
-        "status_at": iso(board.status_at),
-        "created_at": iso(board.created_at),
-        "updated_at": iso(board.updated_at),
-        "links": links.links(call, "boards", board.uuid),
-    }
+    return _presenter(call, fields)(board)
+
+
+def _presenter(call: Call, fields: Collection[str]) -> Callable[[Board], dict[str, Any]]:
+    """Return what makes the JSON of each board of a list."""
+    makers = {**_MADE, "links": links.linker(call, "boards")}
+    plain = tuple(name for name in fields if name not in makers)
+    made = [(name, makers[name]) for name in fields if name in makers]
+    values = attrgetter("uuid", *plain)
+
+    def present(board: Board) -> dict[str, Any]:
+        item = dict(zip(plain, values(board)[1:], strict=True))
+        for name, make in made:
+            item[name] = make(board)
+        return item
+
+    return present
+
+
+def _location(board: Board) -> list[dict[str, str | None]]:
+    return [
+        {
+            "longitude": place.longitude,
+            "latitude": place.latitude,
+            "altitude": place.altitude,
+            "updated_at": iso(place.updated_at),
+        }
+        for place in board.location
+    ]
+
+
+_MADE: dict[str, Callable[[Board], Any]] = {
+    "code": lambda board: None,
+    "wstun_ip": lambda board: None,
+    "mac_addr": lambda board: board.connectivity.get("mac") or board.connectivity.get("mac_addr"),
+    "location": _location,
+    "status_at": lambda board: iso(board.status_at),
+    "created_at": lambda board: iso(board.created_at),
+    "updated_at": lambda board: iso(board.updated_at),
+}
+"""Fields that are not a board's own as they are; the others are."""
 
 
 LISTING = Listing(
@@ -197,6 +231,7 @@ LISTING = Listing(
     sortable=SORTABLE,
     rows=_rows,
     present=_present,
+    presenter=_presenter,
 )
 
 ROUTES = (
@@ -268,5 +303,23 @@ ROUTES = (
         answer=Words,
         errors=(409, 500, 504),
         other_answers={202: AcceptedShape},
+    ),
+    Route(
+        method="GET",
+        path="/healthcheck/boards/{board}",
+        handler=may_ping,
+        policy="iot:board:ping",
+        summary="Say whether the caller may ping a board",
+        answer=MayPingShape,
+    ),
+    Route(
+        method="POST",
+        path="/healthcheck/boards/{board}",
+        handler=ping,
+        policy="iot:board:ping",
+        summary="Send a text to a board and back, on the short road",
+        body=PingBody,
+        answer=PingShape,
+        errors=(409, 504),
     ),
 )

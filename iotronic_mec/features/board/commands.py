@@ -34,6 +34,7 @@ from iotronic_mec.features.request.model import Operation, Order
 from iotronic_mec.operation import LOST, cause
 from iotronic_mec.page import Page
 from iotronic_mec.rpc.expose import expose
+from lightning_agent.protocol.names import AGENT_PING
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -257,6 +258,24 @@ class BoardCommands(BoardReports):
         )
         run = self._requests.run if wait else self._requests.accept
         return outcome(run(context, order))
+
+    @expose
+    def ping(self, context: Context, *, board: str, say: str = "") -> dict[str, Any]:
+        """Have a board send a text back, and record nothing; blocks as :meth:`action`.
+
+        :raises errors.BoardOffline: the board has no session
+        """
+        parts = self._parts
+        with parts.database.read() as connection:
+            target = self._target(connection, context, board)
+        check_online(target)
+        began_s = parts.clock.monotonic()
+        limit_s = min(parts.settings.board_call_timeout_s, context.remaining_s())
+        answer = parts.boards.call(
+            context, target.agent, target.uuid, AGENT_PING, {"say": say}, limit_s
+        )
+        took_ms = round((parts.clock.monotonic() - began_s) * 1000, 3)
+        return {"board": target.uuid, "say": answer.get("say"), "round_trip_ms": took_ms}
 
     def resume(self) -> int:
         """Send again what a restart left queued; return how many."""

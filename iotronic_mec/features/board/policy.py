@@ -53,6 +53,15 @@ POLICIES = (
         operations=(("POST", "/v1/boards/{board}/enrolment-code"),),
     ),
     Policy(
+        name="iot:board:ping",
+        check="rule:iot_member",
+        description="Send a text to a board of the own project and back, unrecorded",
+        operations=(
+            ("GET", "/healthcheck/boards/{board}"),
+            ("POST", "/healthcheck/boards/{board}"),
+        ),
+    ),
+    Policy(
         name="iot:board:explain",
         check="rule:iot_reader",
         description="Ask why a board of the own project is not online or not converged",

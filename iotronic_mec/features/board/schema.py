@@ -221,3 +221,24 @@ class CodeShape(Shape):
     uuid: str
     code: str
     enrol_url: str
+
+
+class PingBody(Body):
+    """What is sent to a board and back."""
+
+    say: str = Field("", max_length=65_536, description="comes back as it is")
+
+
+class PingShape(Shape):
+    """What came back, and how long it took; ``round_trip_ms`` from the cloud to the board."""
+
+    board: str
+    say: str
+    round_trip_ms: float
+
+
+class MayPingShape(Shape):
+    """A board the caller may ping."""
+
+    board: str
+    status: str

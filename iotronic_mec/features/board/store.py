@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +37,21 @@ from iotronic_mec.features.board.table import board, board_label, board_location
 from iotronic_mec.features.fleet.model import FleetInUse
 from iotronic_mec.lent import Place
 from iotronic_mec.page import Page
+
+_COLUMNS = tuple(
+    item.name for item in dataclasses.fields(Board) if item.name not in ("labels", "location")
+)
+"""The fields of a board that are columns of its row, by the same name."""
+
+_FEW_COLUMNS = (
+    *("uuid", "project", "owner", "name", "status", "session", "type", "fleet"),
+    *("lr_version", "connectivity", "agent", "created_at"),
+)
+"""What lists read unless they show more: one statement for all of them."""
+
+_FEW = frozenset({*_FEW_COLUMNS, "code", "wstun_ip", "mac_addr", "links"})
+
+_PAGES = keyset.Pages(board, scope="project")
 
 _TARGET = (board.c.uuid, board.c.project, board.c.name, board.c.status, board.c.agent)
 _BY_UUID = Prepared(select(*_TARGET).where(board.c.uuid == bindparam("ident")))
@@ -85,10 +101,16 @@ def get_board(connection: Connection, project: str, ident: str, *, every: bool =
     :raises BoardNotFound: there is none, or it is another project's
     """
     target = find_target(connection, project, ident, every=every)
-    row = connection.execute(select(board).where(board.c.uuid == target.uuid)).first()
+    columns = (board.c[name] for name in _COLUMNS)
+    query = select(board.c.id, *columns).where(board.c.uuid == target.uuid)
+    row = connection.execute(query).first()
     if row is None:
         raise BoardNotFound(f"board {ident} could not be found")
-    return to_boards(connection, [row])[0]
+    return Board(
+        **dict(zip(_COLUMNS, row[1:], strict=True)),
+        labels=_labels(connection, [row[0]]).get(row[0], {}),
+        location=_places(connection, [row[0]]).get(row[0], ()),
+    )
 
 
 def list_page(
@@ -99,6 +121,7 @@ def list_page(
     status: str | None = None,
     fleet: str | None = None,
     labels: Mapping[str, str] | None = None,
+    shown: Collection[str] | None = None,
 ) -> list[Board]:
     """Return a page of boards, and one more when there are more.
 
@@ -106,9 +129,16 @@ def list_page(
     :param status: only boards of this status
     :param fleet: only boards of the fleet with this uuid
     :param labels: only boards that carry all of these
+    :param shown: the fields that will be looked at: others may be left empty;
+        ``None`` for all
     :raises MarkerNotFound: the page's marker is no board of these
     """
-    scoped = select(board)
+    needed = _needed(shown)
+    if not labels and page.sort_key in keyset.CREATION:
+        asked = {"project": project, "status": status, "fleet": fleet}
+        given = {name: value for name, value in asked.items() if value is not None}
+        return _boards(connection, needed, _PAGES.rows(connection, page, needed, given), shown)
+    scoped = select(board.c.id, *(board.c[name] for name in needed))
     if project is not None:
         scoped = scoped.where(board.c.project == project)
     for key, value in (labels or {}).items():
@@ -120,16 +150,50 @@ def list_page(
     filters = [] if status is None else [board.c.status == status]
     if fleet is not None:
         filters.append(board.c.fleet == fleet)
-    return to_boards(connection, keyset.fetch(connection, scoped, board, page, *filters))
+    rows = keyset.fetch(connection, scoped, board, page, *filters)
+    return _boards(connection, needed, rows, shown)
 
 
-def to_boards(connection: Connection, rows: Sequence[Row[Any]]) -> list[Board]:
-    """Return the dataclasses of rows, with labels and places: three queries in all."""
-    keys = [row.id for row in rows]
+def _boards(
+    connection: Connection,
+    needed: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    shown: Collection[str] | None,
+) -> list[Board]:
+    """Return the boards of rows, which begin with the key; in one to three queries in all."""
+    keys = [row[0] for row in rows]
+    tagged = _labels(connection, keys) if shown is None or "labels" in shown else {}
+    places = _places(connection, keys) if shown is None or "location" in shown else {}
+    if not tagged and not places:
+        return [Board(**dict(zip(needed, row[1:], strict=True))) for row in rows]
+    return [
+        Board(
+            **dict(zip(needed, row[1:], strict=True)),
+            labels=tagged.get(row[0], {}),
+            location=places.get(row[0], ()),
+        )
+        for row in rows
+    ]
+
+
+def _needed(shown: Collection[str] | None) -> tuple[str, ...]:
+    """Return the columns that boards with these fields are made of: few, or all."""
+    if shown is None or not _FEW.issuperset(shown):
+        return _COLUMNS
+    return _FEW_COLUMNS
+
+
+def _labels(connection: Connection, keys: Sequence[int]) -> dict[int, dict[str, str]]:
+    """Return the labels of boards by key of the board."""
     labels: dict[int, dict[str, str]] = {}
     for label in _in_pieces(connection, select(board_label), board_label.c.board_id, keys):
         labels.setdefault(label.board_id, {})[label.key] = label.value
-    places: dict[int, Location] = {}
+    return labels
+
+
+def _places(connection: Connection, keys: Sequence[int]) -> dict[int, tuple[Location, ...]]:
+    """Return where boards are, by key of the board; the newest place only."""
+    places: dict[int, tuple[Location, ...]] = {}
     newest = (
         select(func.max(board_location.c.id))
         .where(board_location.c.board_id == board.c.id)
@@ -140,13 +204,9 @@ def to_boards(connection: Connection, rows: Sequence[Row[Any]]) -> list[Board]:
         board, and_(board.c.id == board_location.c.board_id, board_location.c.id == newest)
     )
     for place in _in_pieces(connection, query, board_location.c.board_id, keys):
-        places[place.board_id] = Location(
-            longitude=place.longitude,
-            latitude=place.latitude,
-            altitude=place.altitude,
-            updated_at=place.updated_at,
-        )
-    return [_board(row, labels.get(row.id, {}), places.get(row.id)) for row in rows]
+        names = ("longitude", "latitude", "altitude", "updated_at")
+        places[place.board_id] = (Location(**{name: getattr(place, name) for name in names}),)
+    return places
 
 
 def insert_board(connection: Connection, made: Board) -> None:
@@ -339,30 +399,3 @@ def _in_pieces(
 ) -> Iterable[Row[Any]]:
     for at in range(0, len(keys), 500):
         yield from connection.execute(query.where(column.in_(keys[at : at + 500])))
-
-
-def _board(row: Row[Any], labels: dict[str, str], place: Location | None) -> Board:
-    return Board(
-        uuid=row.uuid,
-        project=row.project,
-        owner=row.owner,
-        name=row.name,
-        type=row.type,
-        status=row.status,
-        agent=row.agent,
-        session=row.session,
-        fleet=row.fleet,
-        mobile=row.mobile,
-        lr_version=row.lr_version,
-        level=row.level,
-        public_key=row.public_key,
-        connectivity=row.connectivity,
-        capabilities=row.capabilities,
-        extra=row.extra,
-        config=row.config,
-        labels=labels,
-        location=() if place is None else (place,),
-        status_at=row.status_at,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )

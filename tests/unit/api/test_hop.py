@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from iotronic_mec import frames
 from iotronic_mec.api.hop import BodyReader, HopServer
+from tests.fakes.frames import read_frame
 
 
 class Pieces:
@@ -78,7 +79,7 @@ def answer(front: socket.socket) -> list[dict[str, Any]]:
     """Read the frames of one answer."""
     found: list[dict[str, Any]] = []
     while not found or not found[-1]["last"]:
-        frame = frames.read_frame(front)
+        frame = read_frame(front)
         assert frame is not None
         found.append(frame)
     return found
@@ -165,14 +166,14 @@ def test_wrong_body(front: socket.socket, frame: dict[str, Any]) -> None:
     frames.write_frame(front, {"t": "request", "environ": {}, "length": 3})
     frames.write_frame(front, frame)
 
-    assert frames.read_frame(front) is None
+    assert read_frame(front) is None
 
 
 def test_no_request(front: socket.socket) -> None:
     """A connection that does not begin with a request is ended."""
     frames.write_frame(front, {"t": "body", "b": b"", "last": True})
 
-    assert frames.read_frame(front) is None
+    assert read_frame(front) is None
 
 
 def test_socket_is_private(front: socket.socket, tmp_path: Path) -> None:
@@ -191,7 +192,7 @@ def test_reader(pieces: list[bytes], sizes: list[int]) -> None:
     for piece in pieces:
         frames.write_frame(there, {"t": "body", "b": piece, "last": False})
     whole = b"".join(pieces)
-    reader = BodyReader(here, len(whole))
+    reader = BodyReader(frames.Reader(here), len(whole))
 
     found = b"".join(reader.read(size) or b"" for size in sizes) + reader.readall()
 

@@ -13,7 +13,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
 from iotronic_mec import errors, frames
-from iotronic_mec.bridge.local import BACK_OFF_S, Bridge, Link
+from iotronic_mec.bridge.local import BACK_OFF_S, LINE_RETRY_S, Bridge, Link
 
 Frames = Callable[[], list[dict[str, Any]]]
 
@@ -28,7 +28,7 @@ class Bench:
             Path("rpc.sock"),
             name="front",
             topics=("wamp.a",),
-            **options,
+            **{"lines": 0, **options},
         )
         self.bridge.start()
         self.link: Link
@@ -84,6 +84,44 @@ def test_it_says_hello_first() -> None:
     bench.connect()
 
     assert bench.sent() == [{"t": "hello", "name": "front", "topics": ["wamp.a"]}]
+
+
+def test_lines() -> None:
+    """Beside the link the core is offered lines; one that is lost is opened again."""
+    bench = Bench(lines=2)
+    bench.connect()
+    attempts = bench.reactor.unixClients[-2:]
+    lines = []
+    for attempt in attempts:
+        line, wire = attempt[1].buildProtocol(None), StringTransport()
+        line.makeConnection(wire)
+        lines.append((line, wire))
+    before = len(bench.reactor.unixClients)
+
+    lines[0][0].connectionLost(Failure(ConnectError()))
+    bench.reactor.advance(LINE_RETRY_S)
+
+    hello = {"t": "hello", "name": "front", "topics": ["wamp.a"], "line": True}
+    assert [frames.Unpacker().feed(wire.value()) for _, wire in lines] == [[hello], [hello]]
+    assert (len(bench.reactor.unixClients) - before, bench.bridge.up) == (1, True)
+
+
+def test_a_line_serves_the_core() -> None:
+    """A call that comes over a line is answered over it."""
+    bench = Bench(lines=1)
+    bench.connect()
+    line, wire = bench.reactor.unixClients[-1][1].buildProtocol(None), StringTransport()
+    line.makeConnection(wire)
+    wire.clear()
+
+    async def double(arguments: dict[str, Any], _: float) -> Any:
+        return arguments["n"] * 2
+
+    bench.bridge.serve("board", {"double": double})
+    call = {"t": "call", "id": 7, "topic": "wamp.a", "ns": "board", "m": "double", "a": {"n": 2}}
+    line.dataReceived(frames.pack(call))
+
+    assert frames.Unpacker().feed(wire.value()) == [{"t": "answer", "id": 7, "r": 4}]
 
 
 def test_watchers_hear_of_every_connection() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
@@ -22,6 +23,7 @@ TABLE = Table(
     MetaData(),
     Column("id", Integer, primary_key=True),
     Column("uuid", String(36)),
+    Column("owner", String(9)),
     Column("size", Integer, nullable=True),
     Column("created_at", UTCDateTime),
     Column("name", String(40), nullable=True),
@@ -34,6 +36,7 @@ NAMES = ["b", "B", None, "é", "_", "\U0001f600", "a-b"]
 ROWS = [
     {
         "uuid": str(number),
+        "owner": "ab"[number % 2],
         "size": size,
         "created_at": START + timedelta(seconds=number // 3),
         "name": NAMES[number],
@@ -93,3 +96,41 @@ def test_unknown_marker_is_an_error(database: Database) -> None:
 
     with database.read() as connection, pytest.raises(MarkerNotFound):
         keyset.fetch(connection, select(TABLE), TABLE, page)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("filters", [{}, {"size": 5}, {"size": 1, "owner": "a"}, {"owner": "a"}])
+def test_prepared_pages_are_the_same(
+    database: Database, limit: int, descending: bool, filters: dict[str, Any]
+) -> None:
+    """Pages by compiled statements hold what pages by built ones hold, typed alike."""
+    pages = keyset.Pages(TABLE, scope="owner")
+    columns = ("uuid", "size", "created_at")
+    scoped = select(TABLE.c.id, *(TABLE.c[name] for name in columns))
+    if "owner" in filters:
+        scoped = scoped.where(TABLE.c.owner == filters["owner"])
+    size = [TABLE.c.size == filters["size"]] if "size" in filters else []
+    marker: str | None = None
+    while True:
+        page = Page(limit=limit, marker=marker, descending=descending)
+        with database.read() as connection:
+            built = keyset.fetch(connection, scoped, TABLE, page, *size)
+            compiled = pages.rows(connection, page, columns, filters)
+        assert [tuple(row) for row in compiled] == [tuple(row) for row in built]
+        if len(built) <= limit:
+            return
+        marker = built[limit - 1].uuid
+
+
+def test_prepared_pages_keep_the_scope(database: Database) -> None:
+    """A marker of another's list is unknown, and one that is nobody's as well."""
+    pages = keyset.Pages(TABLE, scope="owner")
+
+    with database.read() as connection:
+        everyone = pages.rows(connection, Page(limit=9, marker="1"), ("uuid",), {})
+        for marker, filters in (("1", {"owner": "a"}), ("none", {"owner": "a"}), ("none", {})):
+            with pytest.raises(MarkerNotFound):
+                pages.rows(connection, Page(limit=9, marker=marker), ("uuid",), filters)
+
+    assert [row[1] for row in everyone] == list("23456")

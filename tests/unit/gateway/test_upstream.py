@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -44,11 +45,13 @@ class Bench:
             **options,
         )
         self.state = {"core": "up", "router": "up"}
+        self.boards: list[tuple[dict[str, Any], Deferred[Any]]] = []
         self.site = ControlSite(
             self.reactor,  # type: ignore[arg-type]
             self.upstream,
             Origin(),
             lambda: self.state,
+            self.call_board,
             max_body_bytes=2_000_000,
         )
         self.upstream.start()
@@ -61,6 +64,12 @@ class Bench:
             link = client[1].buildProtocol(None)
             link.makeConnection(CoreEnd())
             self.links.append(link)
+
+    def call_board(self, arguments: dict[str, Any], _remaining_s: float) -> Deferred[Any]:
+        """Take note of a call to a board; the test answers it."""
+        answer: Deferred[Any] = Deferred()
+        self.boards.append((arguments, answer))
+        return answer
 
     def client(self) -> tuple[Any, Wire]:
         """Connect a client."""

@@ -20,6 +20,7 @@ from iotronic_mec.rpc.boards import Boards
 from iotronic_mec.rpc.expose import expose
 from iotronic_mec.rpc.local import Link, LocalServer, connect
 from iotronic_mec.rpc.server import Dispatcher, NoSuchMethod
+from tests.fakes.frames import read_frame
 
 SYSTEM = system_context(1e6)
 BOARD = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
@@ -197,7 +198,7 @@ class Front:
 
     def read(self) -> dict[str, Any]:
         """Read one frame."""
-        frame = frames.read_frame(self.socket)
+        frame = read_frame(self.socket)
         assert frame is not None
         return frame
 
@@ -297,6 +298,81 @@ def test_agent_that_reads_nothing(
 
     with pytest.raises(errors.Unavailable):
         Boards(server).call(SYSTEM, "a", BOARD, "device.echo", message, 5.0)
+
+
+@pytest.fixture
+def line(server: LocalServer, front: Front, tmp_path: Path) -> Iterator[Front]:
+    """Give a line beside the wamp agent's link."""
+    made = Front(tmp_path / "rpc.sock")
+    made.send({"t": "hello", "name": "front", "topics": ["wamp.a"], "line": True})
+    owner = server.find("wamp.a")
+    assert owner is not None
+    pause = threading.Event()
+    while not owner._lines:
+        pause.wait(0.001)
+    yield made
+    made.socket.close()
+
+
+def test_line(server: LocalServer, front: Front, line: Front) -> None:
+    """A call goes over the line, again and again; a second one meanwhile over the link."""
+    with ThreadPoolExecutor(2) as pool:
+        for said in ("a", "b"):
+            first = pool.submit(call_board, server)
+            asked = line.read()
+            second = pool.submit(call_board, server)
+            front.send({"t": "answer", "id": front.read()["id"], "r": {"on": "link"}})
+            assert second.result(5) == {"on": "link"}
+            line.send({"t": "answer", "id": asked["id"], "r": {"said": said}})
+            assert first.result(5) == {"said": said}
+
+
+def test_line_error(server: LocalServer, front: Front, line: Front) -> None:
+    """An error comes over a line as over the link, and the line serves on."""
+    assert type(answered(server, line, t="error", e=errors.BoardLost("x").to_wire())) is (
+        errors.BoardLost
+    )
+    assert answered(server, line, t="answer", r={"a": 1}) == {"a": 1}
+
+
+def test_silent_line(
+    server: LocalServer, front: Front, line: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that is silent is left after the limit: its late answer is nobody's."""
+    monkeypatch.setattr("iotronic_mec.rpc.boards.ANSWER_MARGIN_S", 0.0)
+
+    with pytest.raises(errors.BoardTimeout):
+        call_board(server, timeout_s=0.05)
+
+    assert answered(server, front, t="answer", r={"on": "link"}) == {"on": "link"}
+
+
+def test_line_that_goes(server: LocalServer, front: Front, line: Front) -> None:
+    """When a line breaks its call fails at once, and the next one takes the link."""
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(call_board, server)
+        line.read()
+        line.socket.shutdown(socket.SHUT_RDWR)
+        told = call.exception(5)
+
+    assert type(told) is errors.Unavailable
+    assert answered(server, front, t="answer", r={"on": "link"}) == {"on": "link"}
+
+
+def test_lines_end_with_their_link(server: LocalServer, front: Front, line: Front) -> None:
+    """A wamp agent that goes leaves no line behind."""
+    front.socket.shutdown(socket.SHUT_RDWR)
+
+    assert line.socket.recv(1) == b""
+
+
+def test_line_of_nobody(server: LocalServer, tmp_path: Path) -> None:
+    """A line without a link is closed."""
+    made = Front(tmp_path / "rpc.sock")
+    made.send({"t": "hello", "name": "front", "topics": ["wamp.b"], "line": True})
+
+    assert made.socket.recv(1) == b""
+    made.socket.close()
 
 
 def test_newest_link_wins(server: LocalServer, front: Front, tmp_path: Path) -> None:
