@@ -18,7 +18,7 @@ from lightning_agent.protocol.device import DEVICE_MESSAGES, Parameters
 from lightning_agent.protocol.errors import BadMessage
 from lightning_agent.protocol.messages import MAX_INTEGER, MESSAGES, Message, OperationCall
 
-FINGERPRINTS = {1: "8d34b3dd39907ac1", 2: "7e98b9b3bbc45869", 3: "f85c4638c88f771a"}
+FINGERPRINTS = {1: "8d34b3dd39907ac1", 2: "7e98b9b3bbc45869", 3: "76bed17d4f1e6f4e"}
 """Protocol version to the hash of all its messages. Changed a field? Raise
 ``PROTOCOL_VERSION`` and add a line; never change a line of a version that was released."""
 
