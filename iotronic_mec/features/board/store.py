@@ -50,7 +50,6 @@ _FEW_COLUMNS = (
 """What lists read unless they show more: one statement for all of them."""
 
 _FEW = frozenset({*_FEW_COLUMNS, "code", "wstun_ip", "mac_addr", "links"})
-
 _PAGES = keyset.Pages(board, scope="project")
 
 _TARGET = (board.c.uuid, board.c.project, board.c.name, board.c.status, board.c.agent)
@@ -164,8 +163,6 @@ def _boards(
     keys = [row[0] for row in rows]
     tagged = _labels(connection, keys) if shown is None or "labels" in shown else {}
     places = _places(connection, keys) if shown is None or "location" in shown else {}
-    if not tagged and not places:
-        return [Board(**dict(zip(needed, row[1:], strict=True))) for row in rows]
     return [
         Board(
             **dict(zip(needed, row[1:], strict=True)),
