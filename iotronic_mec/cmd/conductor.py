@@ -19,6 +19,7 @@ from iotronic_mec.conf import KEYSTONE
 from iotronic_mec.context import system_context
 from iotronic_mec.db import migrate
 from iotronic_mec.db.engine import is_sqlite, open_database
+from iotronic_mec.db.leader import Leader
 from iotronic_mec.events.relay import Relay
 from iotronic_mec.ids import new_uuid
 from iotronic_mec.periodic import PeriodicRunner
@@ -57,10 +58,11 @@ def run(given: service.Service) -> int:
     commands = core.build_commands(parts)
     if settings.auth_strategy != KEYSTONE:
         first_start.ensure_administrator(commands["token"], settings, system_context())
-    relay = Relay(parts, [consumer for feature in FEATURES for consumer in feature.consumers])
-    periodic = PeriodicRunner(
-        parts, commands, [periodic for feature in FEATURES for periodic in feature.periodics]
-    )
+    leader = Leader(database, parts.clock, parts.process)
+    consumers = [consumer for feature in FEATURES for consumer in feature.consumers]
+    relay = Relay(parts, consumers, leader.leads)
+    periodics = [periodic for feature in FEATURES for periodic in feature.periodics]
+    periodic = PeriodicRunner(parts, commands, periodics, leader.leads)
     name = new_uuid()
     listener = Listener(
         transport,
@@ -69,6 +71,7 @@ def run(given: service.Service) -> int:
         Dispatcher(commands.values()).answer,
         workers=given.conf.rpc.workers,
     )
+    leader.start()
     relay.start()
     periodic.start()
     listener.start()
@@ -83,6 +86,7 @@ def run(given: service.Service) -> int:
     listener.stop(DRAIN_S)
     periodic.stop()
     relay.stop()
+    leader.stop()
     commands["request"].stop()
     database.close()
     if held is not None:
