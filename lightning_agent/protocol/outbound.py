@@ -253,7 +253,11 @@ class Outbound:
             for name, value in _whole(headers, ask.body, url, ask.method).items():
                 connection.putheader(name, value.encode("latin-1"))
             connection.endheaders(ask.body)
-            return _read(connection.getresponse(), ask, url, address, limits)
+            reply = _read(connection.getresponse(), ask, url, address, limits)
+            if late.is_set():
+                # what was cut off at the deadline looks like an end to the client
+                raise TimeoutError
+            return reply
         except (OSError, http.client.HTTPException, ValueError) as error:
             if late.is_set() or isinstance(error, TimeoutError):
                 raise OutboundTimeout(f"{url.host}: no whole answer in time") from error
@@ -292,6 +296,9 @@ def _read(
     body = b"" if ask.method == "HEAD" else response.read(limits.answer_bytes + 1)
     if len(body) > limits.answer_bytes:
         raise AnswerTooLarge(f"{url.host}: the answer has more than {limits.answer_bytes} bytes")
+    if response.length:
+        # http.client says nothing of a body that ends before its Content-Length
+        raise OutboundFailed(f"{url.host}: the answer ended {response.length} bytes too early")
     return Reply(
         status=response.status,
         headers=tuple(response.getheaders()),

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +222,49 @@ def test_a_dripping_peer_is_cut_off() -> None:
             )
 
     assert time.monotonic() - began < 3
+
+
+def promises(length: int) -> Callable[[Any], None]:
+    """Return what says a length, sends three bytes and ends."""
+
+    def answer(handler: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(length))
+        handler.end_headers()
+        handler.wfile.write(b"abc")
+        handler.close_connection = True
+
+    return answer
+
+
+def test_half_an_answer_is_none() -> None:
+    """A peer that ends before the length it gave: an error, not a shorter answer."""
+    with serving(OUTSIDE, whole=promises(3), half=promises(5)) as web:
+        at = f"http://{OUTSIDE}:{web.port}"
+        assert egress().send(Ask(method="GET", url=f"{at}/whole"), QUICK).body == b"abc"
+        with pytest.raises(EgressFailed, match="2 bytes too early"):
+            egress().send(Ask(method="GET", url=f"{at}/half"), QUICK)
+
+
+def test_a_body_that_takes_too_long_is_none() -> None:
+    """A body without a length that is cut off at the deadline is no answer either."""
+    over = threading.Event()
+
+    def drip(handler: Any) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        while not over.wait(0.02):
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+        handler.close_connection = True
+
+    with serving(OUTSIDE, drip=drip) as web:
+        with pytest.raises(EgressTimeout):
+            egress().send(
+                Ask(method="GET", url=f"http://{OUTSIDE}:{web.port}/drip"),
+                Limits(total_s=0.4, connect_s=0.3),
+            )
+        over.set()
 
 
 def test_a_slow_resolver_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
