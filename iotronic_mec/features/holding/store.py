@@ -238,9 +238,8 @@ class Rows:
 
 
 def _ports(connection: Connection) -> set[int]:
-    rows = connection.execute(
-        select(holding.c.key).where(holding.c.key >= "port:", holding.c.key < "port;")
-    )
+    # no range: most collations of PostgreSQL sort punctuation in another order
+    rows = connection.execute(select(holding.c.key).where(holding.c.key.like("port:%")))
     return {int(row.key.removeprefix("port:")) for row in rows}
 
 
