@@ -143,7 +143,9 @@ def build_parts(
         secret=secret,
         audit=audit,
         emit=Outbox(clock),
-        access=GrantAccess(database, clock, audit, lendable),
+        access=GrantAccess(
+            database, clock, audit, lendable, embedded=settings.auth_strategy != KEYSTONE
+        ),
         lendable=lendable,
         lent_actions=lent_actions,
         on_grant_end=tuple(feature.on_grant_end for feature in features if feature.on_grant_end),

@@ -18,6 +18,7 @@ from iotronic_mec.features.grant.model import (
     KIND,
     LIVE,
     MAX_DEPTH,
+    NOT_LENT,
     NOT_YET,
     OUT_OF_HOURS,
     PROJECT,
@@ -158,7 +159,11 @@ class GrantCommands:
             place = Place(uuid=EVERY, project=found.owner) if uuid == EVERY else None
             if place is None:
                 place = find(connection, uuid)
-            state = self._parts.access.standing(connection, found, kind, place, action)
+            if uuid != found.terms.target and not _is_about(found, kind, uuid, place):
+                # whether there is such a thing is not the grant's to tell
+                state = NOT_LENT
+            else:
+                state = self._parts.access.standing(connection, found, kind, place, action)
         ends = [moment for each in chain if (moment := each.until(now)) is not None]
         return {
             "state": state,
@@ -170,13 +175,18 @@ class GrantCommands:
     def may_read_request(self, context: Context, *, request: str) -> bool:
         """Say whether the caller gave this order under a grant that still stands."""
         now = self._parts.clock.now()
+        user, project = plain_id(context.user), plain_id(context.project)
         with self._parts.database.read() as connection:
             for uuid in store.uses_for_request(connection, request, context.user):
                 found = store.find_grant(connection, uuid)
-                if found is not None and all(
-                    each.revoked_at is None
-                    and (each.terms.expires_at is None or now < each.terms.expires_at)
-                    for each in store.chain(connection, found)
+                if (
+                    found is not None
+                    and found.is_for(user, project)
+                    and all(
+                        each.revoked_at is None
+                        and (each.terms.expires_at is None or now < each.terms.expires_at)
+                        for each in store.chain(connection, found)
+                    )
                 ):
                     return True
         return False
@@ -226,7 +236,7 @@ class GrantCommands:
         place = Place(uuid=EVERY, project=old.owner)
         if target != EVERY:
             found = self._parts.lendable[kind].find(connection, target)
-            if found is None or not lends(old.terms, kind, target, found.within):
+            if found is None or not _is_about(old, kind, target, found):
                 raise GrantWider(
                     "target: must be what that grant is about, or within it",
                     details={"field": "target"},
@@ -318,6 +328,13 @@ def thing_deleted(kind: str) -> Any:
                 hook(parts, connection, ended)
 
     return revoke
+
+
+def _is_about(grant: Grant, kind: str, uuid: str, place: Place | None) -> bool:
+    """Say whether a thing is within what a grant lends: others' things look like none."""
+    if place is None or place.project != grant.owner:
+        return False
+    return lends(grant.terms, kind, uuid, place.within)
 
 
 def _made(
