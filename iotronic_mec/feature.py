@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from iotronic_mec.counted import NO_QUOTA, Counted, QuotaKeeper
 from iotronic_mec.ids import new_uuid
 from iotronic_mec.lent import Lent, Place
 
@@ -236,6 +237,7 @@ class Settings:
     egress_networks: tuple[str, ...] = ()
     reach: ReachSettings = ReachSettings()
     auth_strategy: str = "embedded"
+    quotas: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +253,7 @@ class Parts:
     audit: AuditWriter
     emit: EventWriter
     ledger: Ledger | None = None
+    quota: QuotaKeeper = NO_QUOTA
     access: Access = NO_ACCESS
     lendable: Mapping[str, Lendable] = field(default_factory=dict)
     lent_actions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -300,6 +303,8 @@ class Feature:
     :param on_delete: noun to what is done besides, called with (parts,
         connection, uuid) in the transaction that deletes one, before its row goes
     :param actions: the actions this feature orders boards to do
+    :param quotas: what is counted, project by project; its commands call
+        ``parts.quota.check`` in the transaction that makes one more
     :param lendable: kind to what grants need to know of it
     :param lent_actions: kind to the words of what can be lent, each with a sentence
     :param on_grant_end: called with (parts, connection, uuids) in the transaction
@@ -322,6 +327,7 @@ class Feature:
     may_delete: Mapping[str, Callable[[Any, str], None]] = field(default_factory=dict)
     on_delete: Mapping[str, Callable[[Parts, Any, str], None]] = field(default_factory=dict)
     actions: frozenset[str] = frozenset()
+    quotas: tuple[Counted, ...] = ()
     lendable: Mapping[str, Lendable] = field(default_factory=dict)
     lent_actions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     on_grant_end: Callable[[Parts, Any, list[str]], None] | None = None

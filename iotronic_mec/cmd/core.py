@@ -38,6 +38,7 @@ from iotronic_mec.events.relay import Relay
 from iotronic_mec.feature import Feature, Parts, Settings
 from iotronic_mec.features.audit.store import AuditChain
 from iotronic_mec.features.grant.access import GrantAccess
+from iotronic_mec.features.quota.access import Quotas
 from iotronic_mec.passwords import Passwords
 from iotronic_mec.periodic import PeriodicRunner
 from iotronic_mec.registry import FEATURES
@@ -143,6 +144,10 @@ def build_parts(
         secret=secret,
         audit=audit,
         emit=Outbox(clock),
+        quota=Quotas(
+            (each for feature in features for each in feature.quotas),
+            {**settings.quotas, "bytes": settings.project_quota_bytes},
+        ),
         access=GrantAccess(
             database, clock, audit, lendable, embedded=settings.auth_strategy != KEYSTONE
         ),

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from oslo_config import cfg
 
 from iotronic_mec import hostname
+from iotronic_mec.conf import quota
 from iotronic_mec.conf.opts import GROUPS, register
 from iotronic_mec.errors import Error
 from iotronic_mec.feature import ReachSettings, Settings
@@ -100,6 +101,7 @@ def load_settings(
         policy_file=folder / conf.api.policy_file,
         trust_proxy_headers=conf.api.trust_proxy_headers,
         auth_strategy=conf.api.auth_strategy,
+        quotas={name: conf.quota[name] for name, _, _ in quota.DEFAULTS},
         reach=_reach(conf, folder, content_url),
     )
 

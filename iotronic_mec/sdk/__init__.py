@@ -36,6 +36,7 @@ from iotronic_mec.sdk.identity import Project, Token, User, WhoAmI
 from iotronic_mec.sdk.injection import Injection, LogLine, Logs, Target
 from iotronic_mec.sdk.plugin import NewPlugin, Plugin
 from iotronic_mec.sdk.port import Port
+from iotronic_mec.sdk.quota import Quota
 from iotronic_mec.sdk.request import Request, Result
 from iotronic_mec.sdk.service import Exposure, NewService, Service
 from iotronic_mec.sdk.transport import Pace
@@ -69,6 +70,7 @@ __all__ = [
     "Plugin",
     "Port",
     "Project",
+    "Quota",
     "Reason",
     "Request",
     "Result",

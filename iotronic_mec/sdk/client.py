@@ -17,6 +17,7 @@ from iotronic_mec.sdk.identity import Directory, Project, Token, User, WhoAmI
 from iotronic_mec.sdk.injection import Injections
 from iotronic_mec.sdk.plugin import Plugins
 from iotronic_mec.sdk.port import Ports
+from iotronic_mec.sdk.quota import Quotas
 from iotronic_mec.sdk.request import Requests
 from iotronic_mec.sdk.service import Services
 from iotronic_mec.sdk.transport import VERSION_HEADER, Call, Pace, Transport
@@ -56,6 +57,7 @@ class Client:
         self.webservices = Webservices(self.transport)
         self.ports = Ports(self.transport)
         self.requests = Requests(self.transport)
+        self.quotas = Quotas(self.transport)
         self.audit = Audit(self.transport)
         self.users = Directory(self.transport, "/v1/users", User)
         self.projects = Directory(self.transport, "/v1/projects", Project)

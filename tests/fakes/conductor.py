@@ -17,6 +17,9 @@ from iotronic_mec.db.base import metadata
 from iotronic_mec.db.engine import open_database, sqlite_url
 from iotronic_mec.drivers.storage.fake import FakeStorage
 from iotronic_mec.feature import Parts, Settings
+from iotronic_mec.features import blob
+from iotronic_mec.features.quota.access import Quotas
+from iotronic_mec.features.quota.table import quota as quota_table
 from iotronic_mec.rpc.boards import Boards
 
 PROJECT = "11111111-1111-4111-8111-111111111111"
@@ -73,7 +76,9 @@ def conductor(
 ) -> Iterator[FakeConductor]:
     """Make the parts, with these tables in a new database; closes it at the end."""
     database = open_database(sqlite_url(folder / "iotronic.sqlite"))
-    database.write(lambda connection: metadata.create_all(connection, tables=tables))
+    database.write(
+        lambda connection: metadata.create_all(connection, tables=[*tables, quota_table])
+    )
     clock, ledger = ManualClock(), Ledger()
     storage = FakeStorage(clock=clock)
     parts = Parts(
@@ -91,6 +96,7 @@ def conductor(
         secret=b"s" * 32,
         audit=ledger.audit,
         emit=ledger.emit,
+        quota=Quotas(blob.FEATURE.quotas, {"bytes": quota_bytes}),
         may_delete=may_delete or {},
     )
     try:

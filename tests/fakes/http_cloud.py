@@ -98,6 +98,7 @@ class HttpCloud:
         self.bundle = b"def main(context): pass\n"
         self.enabled: dict[str, dict[str, Any]] = {}
         self.exposed: dict[str, dict[str, Any]] = {}
+        self.limits: dict[str, int] = {}
         self.injected: dict[str, dict[str, Any]] = {}
         self.collections: dict[str, dict[str, dict[str, Any]]] = {
             "boards": {"kitchen": item("kitchen", status="online", labels={"room": "1"})},
@@ -388,6 +389,21 @@ class HttpCloud:
         """An order that is not sent."""
         return Reply(status=204)
 
+    def on_quotas(self, seen: Seen, name: str = "p") -> Reply:
+        """The limits of a project; PUT changes some, DELETE gives the defaults again."""
+        if seen.method == "PUT":
+            self.limits |= seen.body["limits"]
+        if seen.method == "DELETE":
+            only = seen.query.get("resource")
+            kept = {key: most for key, most in self.limits.items() if only not in (None, key)}
+            self.limits = kept
+            return Reply(status=204)
+        rows = [
+            {"resource": key, "limit": self.limits.get(key, most), "default": most, "used": 1}
+            for key, most in (("boards", 10), ("plugins", -1))
+        ]
+        return Reply(body={"project": name, "quotas": rows})
+
     def on_whoami(self, seen: Seen) -> Reply:
         """The caller."""
         admin = self.find("users", "admin")
@@ -469,6 +485,8 @@ ROUTES = (
     (rf"DELETE /v1/requests/{NAME}", "on_cancel"),
     ("GET /v1/audit", "on_audit"),
     ("GET /v1/whoami", "on_whoami"),
+    ("GET /v1/quotas", "on_quotas"),
+    (rf"(GET|PUT|DELETE) /v1/quotas/{NAME}", "on_quotas"),
     (rf"GET /v1/{NOUN}/{NAME}", "on_show"),
     (rf"PATCH /v1/{NOUN}/{NAME}", "on_update"),
     (rf"DELETE /v1/{NOUN}/{NAME}", "on_delete"),

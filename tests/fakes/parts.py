@@ -40,6 +40,7 @@ from iotronic_mec.features import (
 )
 from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin
+from iotronic_mec.features.quota.access import Quotas
 from iotronic_mec.features.request import store as request_store
 from iotronic_mec.features.request.model import Operation
 from iotronic_mec.rpc.boards import Boards
@@ -238,6 +239,7 @@ def _parts(
         secret=SECRET,
         audit=write_audit,
         emit=Outbox(clock),
+        quota=Quotas((each for feature in FEATURES for each in feature.quotas), {}),
         outside=Outside(),
         on_finished={**finished, "DeviceEcho": note, "DevicePing": note},
         transient={k: v for feature in FEATURES for k, v in feature.transient.items()},

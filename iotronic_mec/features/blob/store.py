@@ -94,6 +94,12 @@ def usage(connection: Connection, project: str) -> Usage:
     return Usage(stored=int(stored), unused=int(unused), reserved=int(reserved))
 
 
+def count_bytes(connection: Connection, project: str) -> int:
+    """Count the bytes a project stores or has reserved."""
+    used = usage(connection, project)
+    return used.stored + used.reserved
+
+
 def reserve(connection: Connection, room: Reservation) -> None:
     """Write a reservation; the caller has checked the quota."""
     connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from iotronic_mec.counted import Counted
 from iotronic_mec.feature import Consumer, Feature, Periodic
 from iotronic_mec.features.board import reports, store
 from iotronic_mec.features.board.access import LENDABLE, WORDS
@@ -15,6 +16,7 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=BoardCommands,
+    quotas=(Counted(resource="boards", count=store.count_boards),),
     actions=frozenset(ACTIONS),
     lendable={"board": LENDABLE},
     lent_actions={"board": WORDS, "fleet": WORDS},

@@ -104,6 +104,7 @@ class BoardCommands(BoardReports):
                 raise BoardExists(f"name: a board named {board.name} exists in this project")
             if exists(connection, board.uuid):
                 raise BoardExists(f"uuid: a board {board.uuid} exists already")
+            self._parts.quota.check(connection, board.project, "boards")
             placed = replace(board, fleet=_fleet(connection, board.project, fleet))
             store.insert_board(connection, placed)
             code_store.put(connection, board.uuid, self._digest(clear), now)

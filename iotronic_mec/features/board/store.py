@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from iotronic_mec import ids
-from iotronic_mec.db import keyset
+from iotronic_mec.db import keyset, tally
 from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.features.board.model import (
     OFFLINE,
@@ -396,3 +396,7 @@ def _in_pieces(
 ) -> Iterable[Row[Any]]:
     for at in range(0, len(keys), 500):
         yield from connection.execute(query.where(column.in_(keys[at : at + 500])))
+
+
+count_boards = tally.rows_of(board, board.c.project)
+"""Count a project's boards."""

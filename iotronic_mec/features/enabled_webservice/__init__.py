@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from iotronic_mec.counted import Counted
 from iotronic_mec.feature import Feature, Periodic
+from iotronic_mec.features.enabled_webservice import store
 from iotronic_mec.features.enabled_webservice.api import ROUTES
 from iotronic_mec.features.enabled_webservice.commands import EnabledWebserviceCommands
 from iotronic_mec.features.enabled_webservice.policy import POLICIES
@@ -12,6 +14,7 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=EnabledWebserviceCommands,
+    quotas=(Counted(resource="enabled_webservices", count=store.count_enabled),),
     periodics=(
         Periodic(
             name="resume-enabled-webservices",

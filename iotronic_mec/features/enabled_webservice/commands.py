@@ -92,6 +92,7 @@ class EnabledWebserviceCommands(HolderCommands):
                 raise _refusal(known)
             if holding_store.find_rival_name(connection, host, target.project):
                 raise NameTaken(f"dns: {host} is in use", details={"field": "dns"})
+            self._parts.quota.check(connection, target.project, "enabled_webservices")
             store.insert_enabled(connection, self._hold(connection, target, wanted))
 
         self._parts.database.write(change)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select
 
-from iotronic_mec.db import keyset
+from iotronic_mec.db import keyset, tally
 from iotronic_mec.features.board.table import board
 from iotronic_mec.features.enabled_webservice.model import EnabledWebservice, NotEnabled
 from iotronic_mec.features.enabled_webservice.table import enabled_webservice
@@ -89,3 +89,7 @@ def _to_enabled(row: Row[Any]) -> EnabledWebservice:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+count_enabled = tally.rows_of(enabled_webservice, enabled_webservice.c.project)
+"""Count a project's enabled web services."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from iotronic_mec.counted import Counted
 from iotronic_mec.feature import Feature, Periodic
 from iotronic_mec.features.exposed_service import store
 from iotronic_mec.features.exposed_service.api import ROUTES
@@ -13,6 +14,7 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=ExposedServiceCommands,
+    quotas=(Counted(resource="exposed_services", count=store.count_exposed),),
     may_delete={"service": store.refuse_exposed},
     periodics=(
         Periodic(

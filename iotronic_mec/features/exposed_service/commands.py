@@ -142,6 +142,7 @@ class ExposedServiceCommands(HolderCommands):
                 return known  # the same request before
             if known is not None:
                 raise _refusal(known)
+            self._parts.quota.check(connection, target.project, "exposed_services")
             held = Holding(
                 uuid=new_uuid(),
                 holder=wanted.uuid,

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select
 
-from iotronic_mec.db import keyset
+from iotronic_mec.db import keyset, tally
 from iotronic_mec.features.board.table import board
 from iotronic_mec.features.exposed_service.model import Exposure, NotExposed
 from iotronic_mec.features.exposed_service.table import exposed_service
@@ -127,3 +127,7 @@ def _exposure(row: Row[Any]) -> Exposure:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+count_exposed = tally.rows_of(exposed_service.join(board), board.c.project)
+"""Count the exposed services of a project's boards."""

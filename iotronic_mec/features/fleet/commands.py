@@ -61,6 +61,7 @@ class FleetCommands:
                 return  # the same request before
             if known is not None:
                 raise FleetExists(f"name: a fleet named {made.name} exists in this project")
+            self._parts.quota.check(connection, made.project, "fleets")
             store.insert_fleet(connection, made)
             self._note(connection, context, "create", made, {"name": made.name})
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from iotronic_mec import ids
-from iotronic_mec.db import keyset
+from iotronic_mec.db import keyset, tally
 from iotronic_mec.features.fleet.model import Fleet, FleetNotFound, ProjectHasFleets
 from iotronic_mec.features.fleet.table import fleet
 from iotronic_mec.lent import Place
@@ -113,3 +113,7 @@ def refuse_project(connection: Connection, project: str) -> None:
     """
     if connection.execute(select(fleet.c.id).where(fleet.c.project == project)).first():
         raise ProjectHasFleets(f"project {project} has fleets: delete them first")
+
+
+count_fleets = tally.rows_of(fleet, fleet.c.project)
+"""Count a project's fleets."""

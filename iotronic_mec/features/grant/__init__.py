@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from iotronic_mec.counted import Counted
 from iotronic_mec.feature import Feature
+from iotronic_mec.features.grant import store
 from iotronic_mec.features.grant.api import ROUTES
 from iotronic_mec.features.grant.commands import GrantCommands, thing_deleted
 from iotronic_mec.features.grant.model import BOARD, FLEET
@@ -13,5 +15,6 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=GrantCommands,
+    quotas=(Counted(resource="grants", count=store.count_grants),),
     on_delete={kind: thing_deleted(kind) for kind in (BOARD, FLEET)},
 )

@@ -90,6 +90,7 @@ class GrantCommands:
             else:
                 made = self._further(connection, context, uuid, terms, parent)
             made = replace(made, to_kind=to_kind, to=plain_id(to), description=description)
+            self._parts.quota.check(connection, made.by_project, "grants")
             store.insert_grant(connection, made)
             told: dict[str, Any] = {"to_kind": to_kind, "to": made.to, "kind": made.terms.kind}
             told |= {"target": made.terms.target, "actions": list(made.terms.actions)}

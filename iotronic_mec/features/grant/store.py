@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
-from iotronic_mec.db import keyset
+from iotronic_mec.db import keyset, tally
 from iotronic_mec.features.grant.model import (
     MAX_DEPTH,
     PROJECT,
@@ -271,3 +271,7 @@ def _use(row: Row[Any]) -> Use:
         request=row.request,
         created_at=row.created_at,
     )
+
+
+count_grants = tally.rows_of(grant, grant.c.by_project, grant.c.revoked_at.is_(None))
+"""Count the grants a project has lent that are not revoked."""

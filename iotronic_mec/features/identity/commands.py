@@ -83,6 +83,7 @@ class IdentityCommands:
                 return  # the same request before
             if known is not None:
                 raise UserNameTaken(f"there is a user {name}")
+            self._parts.quota.check(connection, home.uuid, "users")
             made = User(
                 uuid=uuid,
                 name=name,

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from iotronic_mec import ids
-from iotronic_mec.db import keyset
+from iotronic_mec.db import keyset, tally
 from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.features.identity.model import (
     ADMIN,
@@ -219,3 +219,7 @@ def _with_roles(connection: Connection, rows: Sequence[Row[Any]]) -> list[User]:
         )
         for row in rows
     ]
+
+
+count_members = tally.rows_of(user.join(project), project.c.uuid)
+"""Count the users who act in a project by default."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from iotronic_mec.counted import Counted
 from iotronic_mec.feature import Feature
 from iotronic_mec.features.injection import reports, store
 from iotronic_mec.features.injection.access import LIST, WORDS
@@ -15,6 +16,7 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=InjectionCommands,
+    quotas=(Counted(resource="injections", count=store.count_injections),),
     on_finished={
         "PluginInject": reports.inject_finished,
         "PluginStart": reports.run_finished,

@@ -86,6 +86,8 @@ class InjectionCommands:
         def before(connection: Connection) -> None:
             target = use_target(wanted.board, wanted.plugin)
             project = place.plugin.project
+            if store.find_injection(connection, wanted.board, wanted.plugin) is None:
+                self._parts.quota.check(connection, place.board.project, "injections")
             blob_store.unuse(connection, project, "injection", target, now=now)
             blob_store.use(
                 connection,

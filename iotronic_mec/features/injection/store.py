@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
+from iotronic_mec.db import tally
 from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.features.board.table import board
 from iotronic_mec.features.injection.model import Injection, InjectionNotFound
@@ -155,3 +156,7 @@ def _injection(row: Row[Any]) -> Injection:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+count_injections = tally.rows_of(injection.join(board), board.c.project)
+"""Count the plugins on a project's boards."""

@@ -98,6 +98,7 @@ class PluginCommands:
                 blob_store.release(connection, stored.reservation)
                 return
             self._check_free(connection, new.project, new.name)
+            self._parts.quota.check(connection, new.project, "plugins")
             self._use(connection, new.project, new.uuid, stored)
             store.insert_plugin(connection, new)
             self._note(connection, context, "create", new, {"digest": new.digest})

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, or_, select, true, update
 
-from iotronic_mec.db import keyset
+from iotronic_mec.db import keyset, tally
 from iotronic_mec.features.plugin.model import (
     Plugin,
     PluginAmbiguous,
@@ -203,3 +203,7 @@ def _to_plugin(row: Row[Any]) -> Plugin:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+count_plugins = tally.rows_of(plugin, plugin.c.project)
+"""Count a project's plugins."""

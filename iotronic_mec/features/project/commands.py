@@ -85,6 +85,8 @@ class ProjectCommands:
             found = store.get_project(connection, project)
             for veto in self._parts.may_delete.get("project", ()):
                 veto(connection, found.uuid)
+            for hook in self._parts.on_delete.get("project", ()):
+                hook(self._parts, connection, found.uuid)
             store.delete_project(connection, found.uuid)
             self._note(connection, context, "delete", found.uuid, {"name": found.name})
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from iotronic_mec.counted import Counted
 from iotronic_mec.feature import Feature, Periodic
+from iotronic_mec.features.request import store
 from iotronic_mec.features.request.api import ROUTES
 from iotronic_mec.features.request.commands import RequestCommands
 from iotronic_mec.features.request.policy import POLICIES
@@ -12,6 +14,7 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=RequestCommands,
+    quotas=(Counted(resource="requests", count=store.count_open),),
     periodics=(
         Periodic(
             name="expire-operations",

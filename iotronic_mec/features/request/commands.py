@@ -219,6 +219,8 @@ class RequestCommands(RequestEnds):
         def change(connection: Connection) -> None:
             if before is not None:
                 before(connection)
+            if request.state in OPEN:
+                self._parts.quota.check(connection, request.project, "requests")
             store.insert_order(connection, request, part)
             self._parts.audit(
                 connection,

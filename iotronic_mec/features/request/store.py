@@ -7,9 +7,20 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
-from iotronic_mec.db import keyset
+from iotronic_mec.db import keyset, tally
 from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.features.request.model import Operation, Request, RequestNotFound
 from iotronic_mec.features.request.table import operation, request
@@ -307,3 +318,12 @@ def _operation(row: Row[Any]) -> Operation:
 
 def _dump(message: Any) -> str | None:
     return None if message is None else orjson.dumps(message).decode()
+
+
+count_open = tally.rows_of(
+    request,
+    # not by the index of projects: a project keeps many requests that have ended
+    func.coalesce(request.c.project, ""),
+    or_(*(request.c.state == state for state in sorted(OPEN))),
+)
+"""Count a project's requests that have not ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from iotronic_mec.counted import Counted
 from iotronic_mec.feature import Feature
 from iotronic_mec.features.service import store
 from iotronic_mec.features.service.api import ROUTES
@@ -13,5 +14,6 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=ServiceCommands,
+    quotas=(Counted(resource="services", count=store.count_services),),
     may_delete={"project": store.refuse_project},
 )

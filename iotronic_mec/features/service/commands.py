@@ -76,6 +76,7 @@ class ServiceCommands:
             if known is not None and known.uuid == made.uuid:
                 return  # the same request before
             _check_free(known, name)
+            self._parts.quota.check(connection, made.project, "services")
             store.insert_service(connection, made)
             self._note(connection, context, "create", made, {"name": name})
 

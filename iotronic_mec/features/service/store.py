@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, or_, select, true, update
 
-from iotronic_mec.db import keyset
+from iotronic_mec.db import keyset, tally
 from iotronic_mec.features.service.model import (
     ProjectHasServices,
     Service,
@@ -141,3 +141,7 @@ def refuse_project(connection: Connection, project: str) -> None:
     """
     if connection.execute(select(service.c.id).where(service.c.project == project)).first():
         raise ProjectHasServices(f"project {project} has services: delete them first")
+
+
+count_services = tally.rows_of(service, service.c.project)
+"""Count a project's services."""

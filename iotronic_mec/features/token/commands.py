@@ -198,6 +198,7 @@ class TokenCommands:
                 return made  # the same request before, whose answer was lost
             if store.count_tokens(connection, owner.uuid) >= MAX_TOKENS:
                 raise TooManyTokens()
+            self._parts.quota.check(connection, home.uuid, "tokens")
             store.insert_token(connection, made, token_digest(secret))
             told = {"name": wish.name, "user": owner.uuid, "role": role, "expires_at": iso(end)}
             self._note(connection, context, "token.create", made.uuid, told)

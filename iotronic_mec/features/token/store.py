@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from iotronic_mec import ids
-from iotronic_mec.db import keyset
+from iotronic_mec.db import keyset, tally
 from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.db.types import from_micros
 from iotronic_mec.features.identity.model import Login
@@ -160,3 +160,7 @@ def _tokens(owner: str | None) -> Select[Any]:
 
 def _token(row: Row[Any]) -> Token:
     return Token(**row._mapping)
+
+
+count_issued = tally.rows_of(token.join(project), project.c.uuid)
+"""Count the tokens for a project."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from iotronic_mec.counted import Counted
 from iotronic_mec.feature import Feature, Periodic
+from iotronic_mec.features.virtual_port import store
 from iotronic_mec.features.virtual_port.api import ROUTES
 from iotronic_mec.features.virtual_port.commands import VirtualPortCommands
 from iotronic_mec.features.virtual_port.policy import POLICIES
@@ -12,6 +14,7 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=VirtualPortCommands,
+    quotas=(Counted(resource="ports", count=store.count_ports),),
     periodics=(
         Periodic(
             name="resume-virtual-ports",

@@ -94,6 +94,7 @@ class VirtualPortCommands(HolderCommands):
         return dict(facts[NETWORK])
 
     def _insert(self, connection: Connection, wanted: VirtualPort) -> None:
+        self._parts.quota.check(connection, wanted.project, "ports")
         held = Holding(
             uuid=new_uuid(),
             holder=wanted.uuid,

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select
 
-from iotronic_mec.db import keyset
+from iotronic_mec.db import keyset, tally
 from iotronic_mec.features.board.table import board
 from iotronic_mec.features.holding.store import Rows
 from iotronic_mec.features.virtual_port.model import PortNotFound, VirtualPort
@@ -92,3 +92,7 @@ def _port(row: Row[Any]) -> VirtualPort:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+count_ports = tally.rows_of(virtual_port, virtual_port.c.project)
+"""Count a project's virtual ports."""

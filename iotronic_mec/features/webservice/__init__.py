@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from iotronic_mec.counted import Counted
 from iotronic_mec.feature import Feature, Periodic
 from iotronic_mec.features.webservice import store
 from iotronic_mec.features.webservice.api import ROUTES
@@ -13,6 +14,7 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=WebserviceCommands,
+    quotas=(Counted(resource="webservices", count=store.count_webservices),),
     may_delete={"enabled_webservice": store.refuse_published},
     periodics=(
         Periodic(

@@ -92,6 +92,7 @@ class WebserviceCommands(HolderCommands):
                 state=OPENING,
                 created_at=now,
             )
+            self._parts.quota.check(connection, made.project, "webservices")
             store.insert_webservice(connection, made)
             self._hold(connection, target, made, enabled)
             return True

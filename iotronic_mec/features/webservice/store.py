@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, or_, select
 
-from iotronic_mec.db import keyset
+from iotronic_mec.db import keyset, tally
 from iotronic_mec.features.board.table import board
 from iotronic_mec.features.holding.store import Rows
 from iotronic_mec.features.webservice.model import (
@@ -115,3 +115,7 @@ def _to_webservice(row: Row[Any]) -> Webservice:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+count_webservices = tally.rows_of(webservice, webservice.c.project)
+"""Count a project's web services."""

@@ -8,9 +8,10 @@ import pytest
 from oslo_config import generator as config_generator
 from oslo_policy import generator as policy_generator
 
-from iotronic_mec.conf import BadConfiguration, iter_options, load_settings
+from iotronic_mec.conf import BadConfiguration, iter_options, load_settings, quota
 from iotronic_mec.conf.opts import list_opts
 from iotronic_mec.feature import ReachSettings, Settings
+from iotronic_mec.registry import FEATURES
 
 OPTIONS = [(group.name, option) for group, options in list_opts() for option in options]
 
@@ -28,6 +29,7 @@ def test_defaults(tmp_path: Path) -> None:
         content_url="http://c",
         wamp_url="ws://w",
         policy_file=tmp_path / "policy.yaml",
+        quotas={name: most for name, most, _ in quota.DEFAULTS},
         ledger_driver="file",
         reach=ReachSettings(address="c"),
     )
@@ -116,3 +118,10 @@ def test_policy_sample(tmp_path: Path, repository: Path) -> None:
     policy_generator.generate_sample(["--namespace", "iotronic_mec", "--output-file", str(fresh)])
 
     assert (repository / "etc" / "policy.yaml.sample").read_text() == fresh.read_text()
+
+
+def test_every_quota_has_its_default() -> None:
+    """What features count is what the options limit."""
+    counted = {each.resource for feature in FEATURES for each in feature.quotas}
+
+    assert counted == {name for name, _, _ in quota.DEFAULTS} | {"bytes"}
