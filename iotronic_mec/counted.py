@@ -1,4 +1,4 @@
-"""What a project may have only so many of: who counts, and who says no."""
+"""What there may be only so many of: who counts, and who says no."""
 
 from __future__ import annotations
 
@@ -38,6 +38,17 @@ class Counted:
 
     resource: str
     count: Callable[[Any, str], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """A limit of requests: ``per_s`` a second, 0 for none; ``burst`` at once, >= 1."""
+
+    per_s: float = 0.0
+    burst: int = 100
+
+
+NO_RATE = Rate()
 
 
 class NoQuota:

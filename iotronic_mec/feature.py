@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from iotronic_mec.counted import NO_QUOTA, Counted, QuotaKeeper
+from iotronic_mec.counted import NO_QUOTA, NO_RATE, Counted, QuotaKeeper, Rate
 from iotronic_mec.ids import new_uuid
 from iotronic_mec.lent import Lent, Place
 
@@ -238,6 +238,8 @@ class Settings:
     reach: ReachSettings = ReachSettings()
     auth_strategy: str = "embedded"
     quotas: Mapping[str, int] = field(default_factory=dict)
+    project_rate: Rate = NO_RATE
+    user_rate: Rate = NO_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from iotronic_mec.api.exchange import KEY, Exchange, RequestHeaders, base_url, r
 from iotronic_mec.api.hooks import error_headers, ordered
 from iotronic_mec.api.idempotency import Rendered
 from iotronic_mec.api.problem import problem
+from iotronic_mec.api.rate import Rates
 from iotronic_mec.api.routing import Table, remember_signatures
 from iotronic_mec.clock import Clock
 from iotronic_mec.errors import Error
@@ -188,9 +189,10 @@ def build(
         clock=clock,
         rights=enforcer,
     )
+    rates = Rates(settings.project_rate, settings.user_rate, clock)
     application: Application = ExplicitPecan(
         Root(table(features), machinery),
-        hooks=lambda: ordered(authenticator, enforcer),
+        hooks=lambda: ordered(authenticator, enforcer, rates),
         force_canonical=False,
         guess_content_type_from_ext=False,
         request_cls=Request,

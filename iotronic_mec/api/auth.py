@@ -44,6 +44,13 @@ FAILURES = 10
 FAILURE_REFILL_S = 6.0
 """Seconds after which one more wrong password is let through again."""
 
+ADDRESS_FAILURES = 100
+"""Wrong passwords and tokens per address, whatever the user names, before
+unknown ones are refused unread. Many users may share an address."""
+
+ADDRESS_REFILL_S = 1.0
+"""Seconds after which an address may be wrong once more."""
+
 TOUCH_S = 60.0
 """How often the time of a token's last use is written at most, seconds."""
 
@@ -192,6 +199,9 @@ class EmbeddedAuthenticator:
             login = self._tokens.find_token(connection, token_digest(token))
         now = self._clock.now()
         if login is None or (login.expires_at is not None and login.expires_at <= now):
+            # one that is valid passes always: looking it up costs little
+            self._throttle.check_address(credentials.address)
+            self._throttle.guessed(credentials.address)
             raise Unauthenticated("the token is not valid")
         used = login.last_used_at
         if used is None or (now - used).total_seconds() >= TOUCH_S:
@@ -231,38 +241,67 @@ class EmbeddedAuthenticator:
 
 
 class Throttle:
-    """Slows the guessing of passwords, per user name and address; any thread.
+    """Slows guessing, per user name and address and per address; any thread.
 
-    Holds a bucket of :data:`FAILURES` that fills again by one in
-    :data:`FAILURE_REFILL_S`; a password verified shortly before passes always.
+    Holds buckets of :data:`FAILURES` and :data:`ADDRESS_FAILURES` that fill
+    again with time; a password verified shortly before passes always.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._failures: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+        self._addresses: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def check(self, name: str, address: str) -> None:
         """Do nothing while there were few failures.
 
-        :raises TooManyFailures: when there were too many
+        :raises TooManyFailures: when there were too many; says when to come back
+        """
+        self.check_address(address)
+        with self._lock:
+            found = self._failures.get((name, address))
+            _refuse(self._level(found, FAILURE_REFILL_S), FAILURES, FAILURE_REFILL_S)
+
+    def check_address(self, address: str) -> None:
+        """Do nothing while an address was wrong seldom.
+
+        :raises TooManyFailures: when it was wrong too often
         """
         with self._lock:
-            if self._level((name, address)) >= FAILURES:
-                raise TooManyFailures()
+            level = self._level(self._addresses.get(address), ADDRESS_REFILL_S)
+            _refuse(level, ADDRESS_FAILURES, ADDRESS_REFILL_S)
 
     def failed(self, name: str, address: str) -> None:
-        """Note one failure."""
+        """Note one wrong password."""
         key = (name, address)
         with self._lock:
-            self._failures[key] = (self._level(key) + 1, self._clock.monotonic())
+            level = self._level(self._failures.get(key), FAILURE_REFILL_S) + 1
+            self._failures[key] = (level, self._clock.monotonic())
             self._failures.move_to_end(key)
             while len(self._failures) > MAX_REMEMBERED:
                 self._failures.popitem(last=False)
+        self.guessed(address)
 
-    def _level(self, key: tuple[str, str]) -> float:
-        level, since = self._failures.get(key, (0.0, 0.0))
-        return max(0.0, level - (self._clock.monotonic() - since) / FAILURE_REFILL_S)
+    def guessed(self, address: str) -> None:
+        """Note one wrong token, or password, of an address."""
+        with self._lock:
+            level = self._level(self._addresses.get(address), ADDRESS_REFILL_S) + 1
+            self._addresses[address] = (level, self._clock.monotonic())
+            self._addresses.move_to_end(address)
+            while len(self._addresses) > MAX_REMEMBERED:
+                self._addresses.popitem(last=False)
+
+    def _level(self, found: tuple[float, float] | None, refill_s: float) -> float:
+        level, since = found or (0.0, 0.0)
+        return max(0.0, level - (self._clock.monotonic() - since) / refill_s)
+
+
+def _refuse(level: float, most: int, refill_s: float) -> None:
+    if level >= most:
+        raise TooManyFailures.after(
+            (level - most + 1) * refill_s, "there were too many wrong passwords or tokens"
+        )
 
 
 class LastUsed:

@@ -1,7 +1,7 @@
 """What happens around every handler, in the one order of :func:`ordered`.
 
 1. request id and exchange; 2. version; (Pecan asks the table for the route;)
-3. who is asking; 4. may they, before the body is read. Errors of all of them
+3. who is asking, and not too often; 4. may they, before the body is read. Errors of all of them
 and of the handler become JSON in :class:`Errors`, the API's outer rim.
 """
 
@@ -21,9 +21,9 @@ from iotronic_mec.api.exchange import JSON, KEY, Exchange, exchange_of, respond
 from iotronic_mec.api.problem import (
     MethodNotAllowed,
     ProjectNeeded,
-    TooManyFailures,
     problem,
 )
+from iotronic_mec.api.rate import Rates
 from iotronic_mec.context import DEFAULT_TIMEOUT_S, Context
 from iotronic_mec.errors import BadRequest, Error, Forbidden, Unauthenticated
 from iotronic_mec.feature import PUBLIC
@@ -77,10 +77,11 @@ class Version(PecanHook):  # type: ignore[misc]
 
 
 class Authentication(PecanHook):  # type: ignore[misc]
-    """Finds out who is asking, unless the route is for anyone."""
+    """Finds out who is asking, unless the route is for anyone; and not too often."""
 
-    def __init__(self, authenticator: Authenticator) -> None:
+    def __init__(self, authenticator: Authenticator, rates: Rates) -> None:
         self._authenticator = authenticator
+        self._rates = rates
 
     def before(self, state: Any) -> None:
         """Make the request's context."""
@@ -110,6 +111,7 @@ class Authentication(PecanHook):  # type: ignore[misc]
             request_id=exchange.request_id,
             deadline=deadline,
         )
+        self._rates.check(exchange.context)
 
 
 class Right(PecanHook):  # type: ignore[misc]
@@ -166,8 +168,8 @@ def error_headers(error: Error) -> dict[str, str]:
     """Return the headers that go with an error."""
     if isinstance(error, MethodNotAllowed):
         return {"Allow": ", ".join(error.allow)}
-    if isinstance(error, TooManyFailures):
-        return {"Retry-After": "60"}
+    if error.http_status == 429:
+        return {"Retry-After": str(error.details.get("retry_after_s", 60))}
     return {"Retry-After": "2"} if error.http_status == 503 else {}
 
 
@@ -180,13 +182,13 @@ def _from_http(error: Any) -> Error:
     return BadRequest(str(error.detail or error.explanation)[:500])
 
 
-def ordered(authenticator: Authenticator, rights: Rights) -> tuple[Any, ...]:
+def ordered(authenticator: Authenticator, rights: Rights, rates: Rates) -> tuple[Any, ...]:
     """Return all hooks, in the order in which they see a request."""
     hooks: tuple[Any, ...] = (
         Begin(),
         Errors(authenticator.challenge),
         Version(),
-        Authentication(authenticator),
+        Authentication(authenticator, rates),
         Right(rights),
     )
     for place, hook in enumerate(hooks):

@@ -25,7 +25,7 @@ from keystonemiddleware import auth_token
 from keystonemiddleware.auth_token import InvalidToken
 from webob.exc import HTTPServiceUnavailable, HTTPUnauthorized
 
-from iotronic_mec.api.auth import Credentials, Identity
+from iotronic_mec.api.auth import Credentials, Identity, Throttle
 from iotronic_mec.api.policy import known_roles
 from iotronic_mec.api.problem import ProjectNeeded
 from iotronic_mec.clock import Clock
@@ -83,6 +83,10 @@ class Remembered:
         """Remember the data of a token."""
         self._put(_digest(token), data)
 
+    def knows(self, token: str) -> bool:
+        """Say whether Keystone need not be asked."""
+        return self._fresh(_digest(token)) is not None
+
     def refused(self, token: str) -> None:
         """Remember that Keystone refused a token, unless it gave its data.
 
@@ -114,6 +118,7 @@ class KeystoneAuthenticator:
     def __init__(self, conf: Any, clock: Clock) -> None:
         options = conf[GROUP]
         self.challenge = f'Keystone uri="{options.www_authenticate_uri}"'
+        self._throttle = Throttle(clock)
         self._remembered = Remembered(clock, float(options.token_cache_time))
         self._middleware = auth_token.AuthProtocol(None, {"oslo_config_config": conf})
         self._middleware._token_cache = self._remembered
@@ -123,6 +128,7 @@ class KeystoneAuthenticator:
 
         :raises Unauthenticated: no token, or one that Keystone does not take
         :raises ProjectNeeded: the token is for no project
+        :raises TooManyFailures: this address has sent too many wrong ones
         :raises KeystoneUnavailable: Keystone does not answer, or not to us
         """
         token = credentials.token or _bearer(credentials.authorization)
@@ -143,10 +149,13 @@ class KeystoneAuthenticator:
             "HTTP_X_AUTH_TOKEN": token,
         }
         request = _request(environ)
+        if not self._remembered.knows(token):
+            self._throttle.check_address(credentials.address)
         try:
             self._middleware.process_request(request)
         except HTTPUnauthorized as error:
             self._remembered.refused(token)
+            self._throttle.guessed(credentials.address)
             raise Unauthenticated("the token is not valid") from error
         except HTTPServiceUnavailable as error:
             raise KeystoneUnavailable() from error

@@ -7,7 +7,8 @@ Source: spec/iotronic-api.md section 1, errors.
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -49,11 +50,27 @@ class UnsupportedMediaType(Error):
     http_status = 415
 
 
-class TooManyFailures(Error):
-    """There were too many wrong passwords; try again in a minute."""
+class TooManyRequests(Error):
+    """There are too many requests; ``details`` and Retry-After say when to come back."""
+
+    code = "iot.rate.limited"
+    http_status = 429
+
+    @classmethod
+    def after(cls, wait_s: float, message: str, details: dict[str, Any] | None = None) -> Self:
+        """Return the error that sends a client away for a while.
+
+        :param wait_s: seconds; told rounded up, at least 1
+        """
+        seconds = max(1, math.ceil(wait_s))
+        told = {**(details or {}), "retry_after_s": seconds}
+        return cls(f"{message}; try again in {seconds} s", details=told)
+
+
+class TooManyFailures(TooManyRequests):
+    """There were too many wrong passwords or tokens; try again later."""
 
     code = "iot.identity.throttled"
-    http_status = 429
 
 
 class ProjectNeeded(Forbidden):

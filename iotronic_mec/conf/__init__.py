@@ -16,6 +16,7 @@ from oslo_config import cfg
 from iotronic_mec import hostname
 from iotronic_mec.conf import quota
 from iotronic_mec.conf.opts import GROUPS, register
+from iotronic_mec.counted import Rate
 from iotronic_mec.errors import Error
 from iotronic_mec.feature import ReachSettings, Settings
 
@@ -101,6 +102,8 @@ def load_settings(
         policy_file=folder / conf.api.policy_file,
         trust_proxy_headers=conf.api.trust_proxy_headers,
         auth_strategy=conf.api.auth_strategy,
+        project_rate=Rate(per_s=conf.api.project_rate, burst=conf.api.project_burst),
+        user_rate=Rate(per_s=conf.api.user_rate, burst=conf.api.user_burst),
         quotas={name: conf.quota[name] for name, _, _ in quota.DEFAULTS},
         reach=_reach(conf, folder, content_url),
     )

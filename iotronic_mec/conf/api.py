@@ -65,4 +65,34 @@ OPTIONS = [
         help="File with rules that replace the built-in ones, relative to the state "
         "directory. It need not exist. Read again when it changes.",
     ),
+    cfg.FloatOpt(
+        "project_rate",
+        default=0.0,
+        min=0.0,
+        max=1_000_000.0,
+        help="How many requests a second one project may make in the long run, for each API "
+        "process; more are refused with 429 and Retry-After. 0 sets no limit. Read at the start.",
+    ),
+    cfg.IntOpt(
+        "project_burst",
+        default=100,
+        min=1,
+        max=1_000_000,
+        help="How many requests one project may make at once, above its rate. Read at the start.",
+    ),
+    cfg.FloatOpt(
+        "user_rate",
+        default=0.0,
+        min=0.0,
+        max=1_000_000.0,
+        help="How many requests a second one user may make in the long run, for each API "
+        "process; more are refused with 429 and Retry-After. 0 sets no limit. Read at the start.",
+    ),
+    cfg.IntOpt(
+        "user_burst",
+        default=100,
+        min=1,
+        max=1_000_000,
+        help="How many requests one user may make at once, above its rate. Read at the start.",
+    ),
 ]

@@ -139,6 +139,10 @@ class TooLarge(AnswerError):
     """What was sent is over a limit."""
 
 
+class TooManyRequests(AnswerError):
+    """The project, the user or the address is over a rate; ``details`` say when to come back."""
+
+
 class Unprocessable(AnswerError):
     """An Idempotency-Key was used again with another body."""
 
@@ -164,6 +168,7 @@ BY_STATUS: dict[int, type[AnswerError]] = {
     409: Conflict,
     413: TooLarge,
     422: Unprocessable,
+    429: TooManyRequests,
     503: Unavailable,
     504: BoardSilent,
 }

@@ -4,7 +4,8 @@ Every POST carries an ``Idempotency-Key``, the same one in each attempt, so
 that repeating it is safe; reads, PUT, PATCH and DELETE are safe by nature. So
 a call is repeated, a bounded number of times with growing, jittered pauses,
 when the connection fails or the cloud answers 503, or says that the first
-attempt is still under way. A time-out is not repeated.
+attempt is still under way, or that there are too many requests and that it is
+but a moment (429, ``Retry-After``). A time-out is not repeated.
 
 Redirects are not followed, and paging keeps to the first address: credentials
 go nowhere but to the endpoint.
@@ -171,10 +172,11 @@ class Transport:
                 failure = _failure(call, response, attempt)
                 if failure is None:
                     return response
-                if last or not _is_passing(failure):
+                wait_s = _retry_after_s(response)
+                if last or not self._is_passing(failure, wait_s):
                     raise failure
                 LOG.info("attempt %d of %s %s: %s", attempt, call.method, call.path, failure)
-                self.pace.pause(attempt, _retry_after_s(response))
+                self.pace.pause(attempt, wait_s)
             attempt += 1
 
     def json(self, call: Call) -> Json:
@@ -183,6 +185,12 @@ class Transport:
         :raises UnexpectedAnswer: when the body is no JSON
         """
         return json_of(self.send(call))
+
+    def _is_passing(self, failure: errors.AnswerError, wait_s: float) -> bool:
+        if isinstance(failure, errors.TooManyRequests):
+            # coming back earlier than told would only be refused again
+            return wait_s <= self.pace.longest_delay_s
+        return isinstance(failure, errors.Unavailable) or failure.code == STILL_RUNNING
 
     def _attempt(self, call: Call, headers: Mapping[str, str]) -> requests.Response:
         body: dict[str, Any] = _direct(self.endpoint)
@@ -259,10 +267,6 @@ def _failure(call: Call, response: requests.Response, attempt: int) -> errors.An
     if call.method == "DELETE" and response.status_code == 404 and attempt > 1:
         return None  # an earlier attempt, whose answer was lost, has done it
     return errors.from_response(response)
-
-
-def _is_passing(failure: errors.AnswerError) -> bool:
-    return isinstance(failure, errors.Unavailable) or failure.code == STILL_RUNNING
 
 
 def _retry_after_s(response: requests.Response) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from iotronic_mec.counted import Rate
 from tests.fakes.site import Site, fault, open_site
 
 LIMITS = {"boards": 3, "fleets": 1, "services": 1, "tokens": 4, "users": 3, "grants": 1}
@@ -222,3 +223,34 @@ def test_bytes(site: Site) -> None:
     again = site.ask("POST", "/v1/plugins", {"name": "p", "code": "x = 1\n" * 10}, token="member")
     assert again.status_int == 201
     assert limits(site.ask("GET", "/v1/quotas/default"))["bytes"][1] > 0
+
+
+def test_rates(tmp_path: Path) -> None:
+    """Over the rate it is 429, with Retry-After, in the shape of every error."""
+    with open_site(tmp_path, user_rate=Rate(per_s=0.5, burst=2)) as site:
+        site.add("member", "member")
+        passed = [site.ask("GET", "/v1/boards", token="member").status_int for _ in range(2)]
+        refused = site.ask("GET", "/v1/boards", token="member")
+        other = site.ask("GET", "/v1/boards")
+        public = site.ask("GET", "/v1", token=None)
+        site.clock.advance(2)
+        again = site.ask("GET", "/v1/boards", token="member")
+
+    assert passed == [200, 200]
+    assert (refused.status_int, refused.headers["Retry-After"]) == (429, "2")
+    assert refused.json["code"] == "iot.rate.limited"
+    assert (other.status_int, public.status_int, again.status_int) == (200, 200, 200)
+
+
+def test_every_route_documents_its_429(tmp_path: Path) -> None:
+    """OpenAPI says of every route with credentials that there may be too many requests."""
+    with open_site(tmp_path) as site:
+        paths = site.ask("GET", "/v1/openapi.json").json["paths"]
+
+    closed = [op for path in paths.values() for op in path.values() if op["security"]]
+    lacking = [
+        op["operationId"]
+        for op in closed
+        if "Retry-After" not in op["responses"]["429"]["headers"]
+    ]
+    assert closed and lacking == []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from iotronic_mec.api.auth import (
+    ADDRESS_FAILURES,
     FAILURES,
     FRESH_S,
     MAX_REMEMBERED,
@@ -178,3 +179,34 @@ def test_last_use_is_written_once_a_minute() -> None:
 
     assert gate.is_set()
     assert written == ["lost", "a", "a"]
+
+
+def test_an_address_that_guesses_many_names() -> None:
+    """Other names do not help who guesses; the error says when to come back."""
+    door = Door()
+    for number in range(ADDRESS_FAILURES):
+        assert not door.knock("wrong", name=f"user-{number}")
+
+    with pytest.raises(TooManyFailures) as caught:
+        door.knock("right password")
+
+    assert caught.value.details["retry_after_s"] == 1
+    assert door.knock("right password", address="10.0.0.2")
+    door.clock.advance(1)
+    assert door.knock("right password")
+
+
+def test_guessed_tokens_are_throttled() -> None:
+    """Who tries tokens is told to wait after a while, and not for ever."""
+    door = Door()
+    guess = Credentials(token="guess", address="10.0.0.1")
+    for _ in range(ADDRESS_FAILURES):
+        with pytest.raises(Unauthenticated):
+            door.door.authenticate(guess)
+
+    with pytest.raises(TooManyFailures):
+        door.door.authenticate(guess)
+
+    door.clock.advance(2)
+    with pytest.raises(Unauthenticated):
+        door.door.authenticate(guess)

@@ -11,9 +11,9 @@ from keystoneauth1 import exceptions as ksa_exceptions
 from keystonemiddleware.auth_token import InvalidToken
 
 from iotronic_mec.api import keystone
-from iotronic_mec.api.auth import Credentials, Identity
+from iotronic_mec.api.auth import ADDRESS_FAILURES, Credentials, Identity
 from iotronic_mec.api.keystone import KeystoneAuthenticator, KeystoneUnavailable
-from iotronic_mec.api.problem import ProjectNeeded
+from iotronic_mec.api.problem import ProjectNeeded, TooManyFailures
 from iotronic_mec.clock import ManualClock
 from iotronic_mec.conf import BadConfiguration, load_keystone, load_settings
 from iotronic_mec.errors import Forbidden, Unauthenticated
@@ -254,6 +254,20 @@ def test_access_rules(door: Door) -> None:
     for method, path in (("POST", "/v1/boards"), ("GET", "/v1/plugins")):
         with pytest.raises(Unauthenticated):
             door.knock(method=method, path=path)
+
+
+def test_guesses_do_not_reach_keystone_for_ever(door: Door) -> None:
+    """An address that guesses is told to wait; a token that is known passes."""
+    door.knock(address="10.0.0.1")
+    for number in range(ADDRESS_FAILURES):
+        with pytest.raises(Unauthenticated):
+            door.knock(f"guess-{number}", address="10.0.0.1")
+
+    with pytest.raises(TooManyFailures):
+        door.knock("one more", address="10.0.0.1")
+
+    assert "one more" not in door.keystone.asked
+    assert door.knock(address="10.0.0.1").user_name == "ann"
 
 
 def test_challenge(door: Door) -> None:

@@ -128,6 +128,29 @@ def test_retry_after_is_kept(client: Client, cloud: HttpCloud, time: PassingTime
     assert time.pauses == [3.0]
 
 
+def test_too_many_requests_are_waited_for(
+    client: Client, cloud: HttpCloud, time: PassingTime
+) -> None:
+    """After a 429 the call is repeated when the cloud said."""
+    cloud.fail(429, Retry_After="2")
+
+    client.transport.send(GET)
+
+    assert time.pauses == [2.0]
+
+
+def test_too_many_requests_for_a_long_time(
+    client: Client, cloud: HttpCloud, time: PassingTime
+) -> None:
+    """Who would have to wait long is told at once; coming back early is no use."""
+    cloud.fail(429, Retry_After="30")
+
+    with pytest.raises(errors.TooManyRequests):
+        client.transport.send(GET)
+
+    assert (time.pauses, len(cloud.calls)) == ([], 1)
+
+
 @pytest.mark.parametrize("status", [400, 404, 409, 500, 504])
 def test_other_errors_are_not_retried(client: Client, cloud: HttpCloud, status: int) -> None:
     """What will not pass by itself is told at once."""
