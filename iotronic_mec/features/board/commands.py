@@ -200,8 +200,7 @@ class BoardCommands(BoardReports):
     def create_local(self, context: Context, *, name: str) -> dict[str, Any]:
         """Make the board of ``standalone --with-agent``, or give it a new code.
 
-        It belongs to the oldest project, the administrator's of the first start.
-        For the cloud's own processes only.
+        It belongs to the oldest project. For the cloud's own processes only.
         """
         if not context.system:
             raise errors.Forbidden("only the cloud itself may do this")

@@ -52,6 +52,8 @@ _FEW_COLUMNS = (
 _FEW = frozenset({*_FEW_COLUMNS, "code", "wstun_ip", "mac_addr", "links"})
 _PAGES = keyset.Pages(board, scope="project")
 
+count_boards = tally.rows_of(board, board.c.project)
+"""Count a project's boards."""
 _TARGET = (board.c.uuid, board.c.project, board.c.name, board.c.status, board.c.agent)
 _BY_UUID = Prepared(select(*_TARGET).where(board.c.uuid == bindparam("ident")))
 _BY_NAME = Prepared(
@@ -396,7 +398,3 @@ def _in_pieces(
 ) -> Iterable[Row[Any]]:
     for at in range(0, len(keys), 500):
         yield from connection.execute(query.where(column.in_(keys[at : at + 500])))
-
-
-count_boards = tally.rows_of(board, board.c.project)
-"""Count a project's boards."""
