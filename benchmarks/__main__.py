@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import floor
 from benchmarks.bare import BareRouter
+from benchmarks.bus import bus_echo
 from benchmarks.echo import echo
 from benchmarks.figure import Figure, p50, report
 from benchmarks.lists import lists, pages
@@ -104,7 +105,7 @@ RUNNING: dict[str, Callable[[BenchCloud, Path], bool]] = {
 }
 """Figures of a running cloud, in the order they run: pages leave it full."""
 
-FIGURES = (*RUNNING, "memory", "start")
+FIGURES = (*RUNNING, "memory", "start", "bus_echo")
 
 
 def main() -> int:
@@ -120,11 +121,13 @@ def main() -> int:
         good = _running(folder, [figure for figure in FIGURES if figure in chosen])
         if "start" in chosen:
             good &= start(folder)
+        if "bus_echo" in chosen:
+            good &= bus_echo(folder)
     return 0 if good else 1
 
 
 def _running(folder: Path, chosen: list[str]) -> bool:
-    if chosen == ["start"]:
+    if not {*chosen} & {*RUNNING, "memory"}:
         return True
     good = True
     cloud = BenchCloud(folder)

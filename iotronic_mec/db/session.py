@@ -40,6 +40,7 @@ from sqlalchemy.exc import (
 )
 
 from iotronic_mec.db import server
+from iotronic_mec.db.readers import Readers
 from iotronic_mec.errors import BadRequest, Busy, Conflict, Unavailable
 
 LOG = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ class Database:
         self._reader = reader
         self._writer = writer
         self._local = threading.local()
+        self._readers = None if reader.dialect.name == "sqlite" else Readers(reader)
         self._lock = threading.Lock()
         self._waiting: list[_Job[Any]] = []
         self._busy = False
@@ -125,16 +127,18 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give this thread's reading connection; any thread.
+        """Give a reading connection, on SQLite this thread's own; any thread.
 
         :raises Busy: the database does not answer at the moment
         :raises BadRequest: a value asked for fits no column
         """
-        connection: Connection | None = getattr(self._local, "connection", None)
         try:
-            if connection is None or not self._is_usable(connection):
-                if connection is not None:
-                    server.discard(connection)
+            if self._readers is not None:
+                with self._readers.lend() as lent:
+                    yield lent
+                return
+            connection: Connection | None = getattr(self._local, "connection", None)
+            if connection is None or connection.closed or connection.invalidated:
                 connection = self._reader.connect()
                 self._local.connection = connection
             yield connection
@@ -194,6 +198,8 @@ class Database:
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is not None:
             connection.close()
+        if self._readers is not None:
+            self._readers.close()
         self._reader.dispose()
         if self._writer is not None:
             self._writer.dispose()

@@ -16,6 +16,7 @@ Decisions that stand here and nowhere else:
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from typing import Any
@@ -209,7 +210,11 @@ def check_size(value: Any) -> None:
     """
     try:
         size = len(orjson.dumps(value))
-    except TypeError as error:
-        raise errors.TooLarge(f"not fit for the message bus: {error}") from error
+    except TypeError:
+        # keys of the database are a kind of text orjson does not take, and JSON does
+        try:
+            size = len(json.dumps(value))
+        except (TypeError, ValueError) as error:
+            raise errors.TooLarge(f"not fit for the message bus: {error}") from error
     if size > MAX_MESSAGE_BYTES:
         raise errors.TooLarge(f"{size} bytes are over the {MAX_MESSAGE_BYTES} of one message")

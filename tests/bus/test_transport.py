@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from sqlalchemy.sql import quoted_name
 
 from iotronic_mec import errors
 from iotronic_mec.context import Context, Idempotency, system_context
@@ -308,6 +309,13 @@ def test_what_is_too_large_is_refused(serve: Serve, conductor: BusConductor) -> 
         conductor.call(context(), "thing", "echo")
     with pytest.raises(errors.TooLarge, match="bytes"):
         conductor.call(context(), "thing", "echo", value=b"no JSON")
+
+
+def test_rows_of_the_database_fit(serve: Serve, conductor: BusConductor) -> None:
+    """A row's keys are a kind of text of SQLAlchemy's own; they arrive as text."""
+    serve(CONDUCTOR, "one", lambda frame: {"r": [{quoted_name("uuid", None): "x"}]})
+
+    assert conductor.call(context(), "thing", "echo") == [{"uuid": "x"}]
 
 
 def test_a_broker_that_goes_and_comes_back(broker: str, serve: Serve) -> None:

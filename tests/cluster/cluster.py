@@ -243,6 +243,11 @@ class Cluster(Cloud):
                 os.kill(pid, signal.SIGKILL)
         return [*slow, *left.values()]
 
+    @staticmethod
+    def pids_in(folder: Path, part: str) -> list[int]:
+        """Return the pids of what has to do with a folder, by words of its command line."""
+        return [pid for pid, line in processes_of(str(folder)).items() if part in line]
+
     def strike(self, name: str) -> None:
         """Kill one process with SIGKILL and start it again; do not wait for it."""
         if name == "nginx":

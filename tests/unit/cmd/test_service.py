@@ -5,14 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from iotronic_mec.cmd import service, state_dir
+from iotronic_mec.cmd import api, conductor, gateway, service, state_dir, wamp_agent
 from iotronic_mec.conf import BadConfiguration
 from iotronic_mec.errors import Error
 
 PROGRAMS = ("api", "conductor", "wamp-agent", "gateway")
+MODULES = (api, conductor, wamp_agent, gateway)
 
 WHOLE = """
 [rpc]
@@ -55,17 +57,16 @@ def test_help(program: str) -> None:
     assert "--config-file" in done.stdout
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_no_broker(program: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", MODULES)
+def test_no_broker(module: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a broker each says so in one line and ends with 1."""
     path = write(tmp_path, WHOLE.replace("rabbit://guest:guest@127.0.0.1:1/none", "local"))
 
-    done = run(program, "--config-file", str(path))
+    code = module.main(["--config-file", str(path)])
 
-    assert done.returncode == 1
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith(f"iotronic-mec-{program}: [rpc] transport_url is not set")
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert code == 1
+    assert line.startswith(f"{module.PROGRAM}: [rpc] transport_url is not set")
 
 
 def test_everything_there(tmp_path: Path) -> None:
@@ -133,3 +134,25 @@ def test_two_wamp_agents_on_one_folder(tmp_path: Path) -> None:
     assert state_dir.wamp_agent_uuid(one) != state_dir.wamp_agent_uuid(two)
     held.release()
     other.release()
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("router = joined", "[wamp_agent] socket is not set"),
+        ("host = 0.0.0.0", "[wamp_agent] certificate and key"),
+        ("certificate = /none/chain.pem\nkey = /none/key.pem", "/none/chain.pem cannot be read"),
+    ],
+)
+def test_a_router_that_cannot_run(
+    tmp_path: Path, option: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wamp agent says in one line why its router cannot run, before anything starts."""
+    path = write(tmp_path, f"{WHOLE}{option}\n")
+
+    code = wamp_agent.main(["--config-file", str(path)])
+
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert code == 1
+    assert line.startswith("iotronic-mec-wamp-agent: ")
+    assert told in line
