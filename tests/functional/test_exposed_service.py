@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from iotronic_mec.drivers.failure import DriverFailed
+from iotronic_mec.drivers.tunnel.base import Tunnel
 from iotronic_mec.feature import ReachSettings
 from iotronic_mec.features.holding.model import GRACE_S
 from tests.fakes.reach import holdings, make_board, online_board, outside, set_online, settle
@@ -278,6 +279,26 @@ def test_what_cannot_be_given_back_is_kept_and_tried_again(site: Site) -> None:
     assert (again.status_int, again.json["code"]) == (409, "iot.reach.closing")
     assert other.status_int == 503
     assert exposed(site) == [] and holdings(site) == []
+
+
+def test_what_is_given_back_before_the_driver_has_made_it_is_not_lost(site: Site) -> None:
+    """A driver that opens late, after all was given back, is asked to close once more."""
+    online_board(site)
+    service(site)
+    tunnels = outside(site)[0]
+    opened, meanwhile = tunnels.open, []
+
+    def open_late(tunnel: Tunnel) -> None:
+        meanwhile.append(act(site, "ServiceDisable").status_int)
+        opened(tunnel)
+
+    tunnels.open = open_late  # type: ignore[method-assign]
+    enabled = act(site, "ServiceEnable")
+    tunnels.open = opened  # type: ignore[method-assign]
+
+    assert (meanwhile, enabled.status_int) == ([200], 409)
+    assert (tunnels.open_now, holdings(site), exposed(site)) == ({}, [], [])
+    assert act(site, "ServiceEnable").status_int == 200
 
 
 def test_what_a_crash_left_is_taken_up(site: Site) -> None:

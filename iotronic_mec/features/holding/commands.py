@@ -115,11 +115,15 @@ class HoldingCommands:
         if self._parts.database.write(change):
             return
         # closed meanwhile; what the driver made must be known to be given back
-        self._parts.database.write(
-            lambda connection: store.move(
-                connection, opened.uuid, CLOSING, CLOSING, now, facts=opened.facts, retry_at=now
-            )
-        )
+        closing = replace(opened, key=None, state=CLOSING, cause=None, retry_at=now)
+
+        def keep(connection: Connection) -> None:
+            facts = {"facts": opened.facts, "retry_at": now}
+            if not store.move(connection, opened.uuid, CLOSING, CLOSING, now, **facts):
+                # even given back and forgotten, before the driver had made it
+                store.insert_holding(connection, closing)
+
+        self._parts.database.write(keep)
         raise Withdrawn()
 
     def _note_failure(self, failed: Holding, error: Error) -> None:
