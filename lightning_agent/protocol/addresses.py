@@ -221,7 +221,7 @@ class AddressPolicy:
 
     def _opens(self, address: Address) -> bool:
         within = [network for network in self.allowed if address in network]
-        if address in METADATA:
+        if address in METADATA or embedded(address) in METADATA:
             return any(network.num_addresses == 1 for network in within)
         return bool(within)
 

@@ -30,18 +30,28 @@ MAX_REST_BODY = 262_144
 LATEST = "latest"
 """Instead of a version: the newest there is."""
 
-VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+!_:~-]{0,63}")
-"""A version of a package, of whatever manager; never an option, a path or an address."""
+VERSION = re.compile(r"[0-9A-Za-z]([0-9A-Za-z.+!_:~-]{0,62}[0-9A-Za-z.+~])?")
+"""A version of a package, of whatever manager; never an option, a path or an address.
+
+None ends in a hyphen: apt takes ``name=1-`` for an order to remove it."""
+
+NPM_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}")
+"""The same for npm, to whom ``file:x`` is a folder and ``npm:x`` another package.
+Source: npm-package-arg, semver.org."""
 
 AGENT_VERSION = re.compile(r"[0-9][0-9A-Za-z.+!_-]{0,63}")
 """A version of the agent. Source: PEP 440."""
 
 PACKAGES = {
-    "apt": re.compile(r"[a-z0-9][a-z0-9.+-]{0,127}(:[a-z0-9]{1,16})?"),
+    # none ends in a hyphen: apt takes that for an order to remove it
+    "apt": re.compile(r"[a-z0-9]([a-z0-9.+-]{0,126}[a-z0-9.+])?(:[a-z0-9]{1,16})?"),
     "pip": re.compile(
         r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?(\[[A-Za-z0-9._,-]{1,64}\])?"
     ),
-    "npm": re.compile(r"(@[a-z0-9][a-z0-9._-]{0,63}/)?[a-z0-9][a-z0-9._-]{0,127}"),
+    # none looks like an archive: npm takes that for a file
+    "npm": re.compile(
+        r"(@[a-z0-9][a-z0-9._-]{0,63}/)?(?!.*\.(tgz|tar|tar\.gz)$)[a-z0-9][a-z0-9._-]{0,127}"
+    ),
 }
 """Names of packages by family: names of an index only, no files and no addresses.
 Source: Debian policy 5.6.1, PEP 508, npm's package.json documentation."""
@@ -128,8 +138,9 @@ class PackageParameters(Parameters):
             raise BadMessage(f"package: this is no name of a package of {self.manager}")
         if self.version and not (self.package and self.command in ("install", "upgrade")):
             raise BadMessage("version: only with a package, and to install or upgrade it")
-        if self.version and self.version != LATEST and not VERSION.fullmatch(self.version):
-            raise BadMessage("version: letters, digits and '.+!_:~-' are allowed")
+        version = NPM_VERSION if family == "npm" else VERSION
+        if self.version and self.version != LATEST and not version.fullmatch(self.version):
+            raise BadMessage(f"version: this is no version of a package of {self.manager}")
         unknown = sorted(set(self.options) - OPTIONS[family])
         if unknown:
             allowed = ", ".join(sorted(OPTIONS[family]))

@@ -198,6 +198,9 @@ def test_metadata_needs_an_entry_of_its_own() -> None:
     address = ipaddress.ip_address("169.254.169.254")
 
     assert AddressPolicy.of(["169.254.0.0/16", "0.0.0.0/0"]).why_not(address) == "metadata"
+    mapped = ipaddress.ip_address("::ffff:169.254.169.254")
+    assert AddressPolicy.of(["::/0"]).why_not(mapped) == "metadata (as 169.254.169.254)"
+    assert AddressPolicy.of(["::ffff:169.254.169.254/128"]).why_not(mapped) is None
     assert AddressPolicy.of(["169.254.169.254/32"]).why_not(address) is None
 
 
