@@ -170,9 +170,19 @@ class Access(Protocol):
         """
 
     def standing(
-        self, connection: Any, leaf: Any, kind: str, place: Place | None, action: str | None
+        self,
+        connection: Any,
+        leaf: Any,
+        kind: str,
+        place: Place | None,
+        action: str | None,
+        *,
+        counting: bool = True,
     ) -> str:
-        """Return how a grant stands to an operation: ``live``, or why it does not pass."""
+        """Return how a grant stands to an operation: ``live``, or why it does not pass.
+
+        :param counting: whether one that is used up does not pass
+        """
 
     def charge(
         self, connection: Any, context: Context, lent: Lent, request: str | None = None
@@ -194,7 +204,14 @@ class NoAccess:
         return None
 
     def standing(
-        self, connection: Any, leaf: Any, kind: str, place: Place | None, action: str | None
+        self,
+        connection: Any,
+        leaf: Any,
+        kind: str,
+        place: Place | None,
+        action: str | None,
+        *,
+        counting: bool = True,
     ) -> str:
         """Say that nothing is lent."""
         return "dead"
@@ -260,6 +277,10 @@ class Parts:
     lendable: Mapping[str, Lendable] = field(default_factory=dict)
     lent_actions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     on_grant_end: tuple[Callable[[Parts, Any, list[str]], None], ...] = ()
+    on_lease_end: Mapping[str, Callable[[Parts, Any, str, str, bool], None]] = field(
+        default_factory=dict
+    )
+    on_renew: tuple[Callable[[Parts, Any, str, list[str]], Mapping[str, str]], ...] = ()
     on_finished: Mapping[str, Callable[[Parts, Any, Any], None]] = field(default_factory=dict)
     transient: Mapping[str, Callable[[Parts, Any, Any], dict[str, Any]]] = field(
         default_factory=dict
@@ -311,6 +332,10 @@ class Feature:
     :param lent_actions: kind to the words of what can be lent, each with a sentence
     :param on_grant_end: called with (parts, connection, uuids) in the transaction
         that revokes grants
+    :param on_lease_end: kind to what ends a thing of it, called with (parts,
+        connection, board, uuid, whether its autostart ends too)
+    :param on_renew: called with (parts, connection, board, plugins); returns new
+        leases by plugin
     :param on_join: called with (parts, connection, board, join message) in the
         transaction that notes a join; returns the plugins desired there
     :param on_report: called with (parts, connection, board, report message)
@@ -333,5 +358,9 @@ class Feature:
     lendable: Mapping[str, Lendable] = field(default_factory=dict)
     lent_actions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     on_grant_end: Callable[[Parts, Any, list[str]], None] | None = None
+    on_lease_end: Mapping[str, Callable[[Parts, Any, str, str, bool], None]] = field(
+        default_factory=dict
+    )
+    on_renew: Callable[[Parts, Any, str, list[str]], Mapping[str, str]] | None = None
     on_join: Callable[[Parts, Any, str, Any], list[dict[str, Any]]] | None = None
     on_report: Callable[[Parts, Any, str, Any], None] | None = None

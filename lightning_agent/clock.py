@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 
 class Clock:
@@ -19,6 +20,14 @@ class Clock:
     def monotonic(self) -> float:
         """Return seconds from an arbitrary start that never run backwards."""
         return time.monotonic()
+
+    def boottime(self) -> float:
+        """Return seconds since the machine was booted; time asleep counts, no setting does."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def boot_id(self) -> str:
+        """Return a text that is another one after each boot."""
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def to_wire(moment: datetime) -> str:

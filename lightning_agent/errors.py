@@ -84,6 +84,18 @@ class AlreadyRunning(Error):
     code = "already_running"
 
 
+class LeaseOver(Error):
+    """The lease under which a plugin may run is over."""
+
+    code = "lease_expired"
+
+
+class LeaseRefused(Error):
+    """A lease is not the cloud's, or not for this plugin on this board."""
+
+    code = "lease_refused"
+
+
 class PluginNotInstalled(Error):
     """The plugin, or this version of it, is not on the board."""
 

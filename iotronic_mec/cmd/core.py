@@ -153,6 +153,8 @@ def build_parts(
         ),
         lendable=lendable,
         lent_actions=lent_actions,
+        on_lease_end={k: v for feature in features for k, v in feature.on_lease_end.items()},
+        on_renew=tuple(feature.on_renew for feature in features if feature.on_renew),
         on_grant_end=tuple(feature.on_grant_end for feature in features if feature.on_grant_end),
         ledger=load_ledger(settings.ledger_driver, settings.state_dir / settings.ledger_path),
         on_finished={k: v for feature in features for k, v in feature.on_finished.items()},

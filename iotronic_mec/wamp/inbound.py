@@ -60,6 +60,7 @@ class Inbound:
             names.REPORT: self._report,
             names.OPERATIONS: self._operations,
             names.RESULTS: self._results,
+            names.LEASES: self._leases,
         }
         return {uri: at_rim(uri, procedure) for uri, procedure in served.items()}
 
@@ -106,6 +107,10 @@ class Inbound:
     async def _results(self, wire: object, details: CallDetails) -> dict[str, Any]:
         results = messages.Results.from_wire(wire)
         return await self._tell("results", details, {"results": results.to_wire()})
+
+    async def _leases(self, wire: object, details: CallDetails) -> dict[str, Any]:
+        listed = messages.LeaseList.from_wire(wire)
+        return await self._tell("leases", details, {"leases": listed.to_wire()})
 
     async def _tell(
         self, method: str, details: CallDetails, arguments: dict[str, Any]

@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from lightning_agent.errors import AlreadyRunning, Error
+from lightning_agent.errors import AlreadyRunning, Error, LeaseOver, LeaseRefused
 from lightning_agent.modules.keeper import Keeper
 from lightning_agent.modules.link import Link
+from lightning_agent.protocol import names
 from lightning_agent.state.store import Store
 from lightning_agent.waiting import in_background
 
@@ -95,7 +96,7 @@ class Autostart:
         if desired is None:
             return
         LOG.warning("plugin %s ended by itself: %s", plugin, cause)
-        if desired.onboot:
+        if desired.onboot and cause != names.LEASE_EXPIRED:
             self._start_later(plugin)
 
     def _start_later(self, plugin: str) -> None:
@@ -124,6 +125,9 @@ class Autostart:
             await self._keeper.start(plugin, None, operation="")
         except AlreadyRunning:
             LOG.debug("plugin %s runs already", plugin)
+        except (LeaseOver, LeaseRefused) as error:
+            # only the cloud can change that, and tells at the next join
+            LOG.warning("plugin %s is not started: %s", plugin, error)
         except Error as error:
             LOG.warning("plugin %s cannot be started: %s", plugin, error)
             self._start_later(plugin)

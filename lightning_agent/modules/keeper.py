@@ -23,7 +23,9 @@ from lightning_agent.errors import (
     SupervisorUnavailable,
 )
 from lightning_agent.modules.fetch import Fetcher
+from lightning_agent.modules.leases import Leases
 from lightning_agent.modules.link import Link
+from lightning_agent.protocol import names
 from lightning_agent.protocol.messages import PluginActual, PluginDesired
 from lightning_agent.state.store import Ended, Store
 
@@ -60,7 +62,10 @@ class WrongKind(Error):
 class Keeper:
     """Installs, removes, starts, stops and calls plugins; knows which should run."""
 
-    def __init__(self, *, link: Link, store: Store, fetcher: Fetcher, clock: Clock) -> None:
+    def __init__(
+        self, *, link: Link, store: Store, fetcher: Fetcher, clock: Clock, leases: Leases
+    ) -> None:
+        self._leases = leases
         self._link = link
         self._store = store
         self._fetcher = fetcher
@@ -89,14 +94,17 @@ class Keeper:
             running = await self._find_running(desired.plugin)
             if running is not None and not desired.running:
                 parameters = before.parameters if before is not None else {}
-                desired = dataclasses.replace(desired, running=True, parameters=parameters)
+                lease = None if before is None else before.lease
+                desired = dataclasses.replace(
+                    desired, running=True, parameters=parameters, lease=lease
+                )
             await self._install(desired)
             await self._store.set_desired(desired)
             if running is not None and running["digest"] != desired.digest:
                 await self._stop(desired.plugin, 0.0)
                 running = None
             if desired.running and running is None and not desired.callable:
-                await self._start(desired, desired.parameters, "")
+                await self._start(desired, desired.parameters, "", desired.lease)
         return "INJECTED" if before is None else "UPDATED"
 
     async def remove(self, plugin: str) -> None:
@@ -129,19 +137,28 @@ class Keeper:
         return reply["result"]
 
     async def start(
-        self, plugin: str, parameters: dict[str, Any] | None, *, operation: str
+        self,
+        plugin: str,
+        parameters: dict[str, Any] | None,
+        *,
+        operation: str,
+        lease: str | None = None,
     ) -> None:
         """Start a plugin that is not callable.
 
-        :param parameters: ``None`` takes those of the last start
+        :param parameters: ``None`` takes those, and the lease, of the last start
+        :param lease: fresh from the cloud
+        :raises LeaseOver: its lease is over
+        :raises LeaseRefused: the lease is not the cloud's
         """
         async with self._changing(plugin):
             desired = self._find(plugin)
             if desired.callable:
                 raise WrongKind("this plugin is called, not started", details={"plugin": plugin})
-            await self._start(
-                desired, desired.parameters if parameters is None else parameters, operation
-            )
+            if parameters is None:
+                await self._start(desired, desired.parameters, operation, desired.lease)
+            else:
+                await self._start(desired, parameters, operation, lease, fresh=True)
 
     async def stop(self, plugin: str, delay_s: float) -> None:
         """Stop a running plugin.
@@ -155,17 +172,33 @@ class Keeper:
                 raise NotRunning("the plugin is not running", details={"plugin": plugin})
 
     async def restart(
-        self, plugin: str, parameters: dict[str, Any] | None, *, operation: str
+        self,
+        plugin: str,
+        parameters: dict[str, Any] | None,
+        *,
+        operation: str,
+        lease: str | None = None,
     ) -> None:
-        """Stop a plugin if it runs, and start it."""
+        """Stop a plugin if it runs, and start it; with a lease fresh from the cloud, or none."""
         async with self._changing(plugin):
             desired = self._find(plugin)
             if desired.callable:
                 raise WrongKind("this plugin is called, not started", details={"plugin": plugin})
             await self._stop(plugin, 0.0)
-            await self._start(
-                desired, desired.parameters if parameters is None else parameters, operation
+            given = desired.parameters if parameters is None else parameters
+            await self._start(desired, given, operation, lease, fresh=True)
+
+    async def end(self, plugin: str, cause: str) -> bool:
+        """Kill a plugin that may not run any more; say whether it ran.
+
+        It is not started again, by itself or by autostart, until the cloud wants it anew.
+        """
+        async with self._changing(plugin):
+            await self._store.set_over(plugin)
+            reply = await self._link.request(
+                "end", limit_s=STOP_LIMIT_S, plugin=plugin, cause=cause
             )
+            return bool(reply["stopped"])
 
     async def is_alive(self, plugin: str) -> bool:
         """Say whether a plugin of this board runs."""
@@ -226,7 +259,8 @@ class Keeper:
             if await self._find_running(plugin) is not None:
                 return None
             ended = Ended(digest=desired.digest, cause=cause, at=to_wire(self._clock.now()))
-            await self._store.set_ended(plugin, ended, keep_running=desired.onboot)
+            again = desired.onboot and cause != names.LEASE_EXPIRED
+            await self._store.set_ended(plugin, ended, keep_running=again)
         self.on_change()
         return desired
 
@@ -273,9 +307,16 @@ class Keeper:
         self._fetcher.discard(path)
 
     async def _start(
-        self, desired: PluginDesired, parameters: dict[str, Any], operation: str
+        self,
+        desired: PluginDesired,
+        parameters: dict[str, Any],
+        operation: str,
+        lease: str | None,
+        *,
+        fresh: bool = False,
     ) -> None:
         plugin = desired.plugin
+        claims = self._leases.claims(plugin, lease, fresh=fresh)
         try:
             await self._link.request(
                 "start",
@@ -284,13 +325,15 @@ class Keeper:
                 parameters=parameters,
                 operation=operation,
                 grants=GRANTS,
+                lease=claims,
             )
         except PluginNotInstalled as error:
             raise PluginUnknown(error.message, details={"plugin": plugin}) from error
         except AlreadyRunning:
-            await self._store.set_running(plugin, True)
+            # the one that runs keeps what it runs with
+            await self._store.set_running(plugin, True, lease=desired.lease)
             raise
-        await self._store.set_running(plugin, True, parameters)
+        await self._store.set_running(plugin, True, parameters, lease=lease)
 
     async def _stop(self, plugin: str, delay_s: float) -> bool:
         reply = await self._link.request(

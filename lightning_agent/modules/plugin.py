@@ -66,7 +66,10 @@ class PluginModule(Module):
     async def start(self, order: OperationCall) -> str:
         """Start a plugin."""
         await self._keeper.start(
-            _plugin(order), table_of(order, "parameters") or {}, operation=order.operation
+            _plugin(order),
+            table_of(order, "parameters") or {},
+            operation=order.operation,
+            lease=_lease(order),
         )
         return "STARTED"
 
@@ -85,9 +88,17 @@ class PluginModule(Module):
     async def reboot(self, order: OperationCall) -> str:
         """Stop and start a plugin."""
         await self._keeper.restart(
-            _plugin(order), table_of(order, "parameters"), operation=order.operation
+            _plugin(order),
+            table_of(order, "parameters"),
+            operation=order.operation,
+            lease=_lease(order),
         )
         return "REBOOTED"
+
+    @procedure(effect=False)
+    async def end(self, order: OperationCall) -> bool:
+        """Kill a plugin that may not run any more; say whether it ran."""
+        return await self._keeper.end(_plugin(order), text_of(order, "cause"))
 
     @procedure(effect=False)
     async def logs(self, order: OperationCall) -> dict[str, Any]:
@@ -131,6 +142,10 @@ def _plugin(order: OperationCall) -> str:
     if names.UUID.fullmatch(plugin) is None:
         raise BadParameters("the parameter plugin must be a lower-case uuid")
     return plugin
+
+
+def _lease(order: OperationCall) -> str | None:
+    return None if order.parameters.get("lease") is None else text_of(order, "lease")
 
 
 def _desired(order: OperationCall) -> PluginDesired:

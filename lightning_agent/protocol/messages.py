@@ -83,11 +83,15 @@ class Enrol(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled(Message):
-    """Answer to :class:`Enrol`: who the board is from now on."""
+    """Answer to :class:`Enrol`: who the board is from now on.
+
+    ``lease_key``: the cloud's public key for leases, Ed25519, 64 hexadecimal digits.
+    """
 
     board: str
     name: str
     project: str
+    lease_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +127,8 @@ class PluginDesired(Message):
 
     ``format`` is ``py`` or ``zip``; ``size`` in bytes; ``url`` is absolute and
     ``token`` opens this one digest; ``running`` says whether it should run.
+    ``lease``: a compact JWS with which it may run until then, ``None`` for as long
+    as it is wanted.
     """
 
     plugin: str
@@ -136,6 +142,7 @@ class PluginDesired(Message):
     token: str
     running: bool = False
     parameters: dict[str, Any] = field(default_factory=dict)
+    lease: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +159,33 @@ class Joined(Message):
     retry_window_s: float
     heartbeat_s: float
     plugins: list[PluginDesired] = field(default_factory=list)
+    audit_head: str | None = None
+    lease_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginLease(Message):
+    """A lease, a compact JWS, for one plugin."""
+
+    plugin: str
+    lease: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseList(Message):
+    """Plugins whose leases the board wants renewed."""
+
+    leased: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseAnswer(Message):
+    """Answer to :class:`LeaseList`; what is not in it must end now.
+
+    ``audit_head``: as in :class:`Joined`.
+    """
+
+    leases: list[PluginLease] = field(default_factory=list)
     audit_head: str | None = None
 
 
@@ -247,6 +281,9 @@ MESSAGES: tuple[type[Message], ...] = (
     Join,
     PluginDesired,
     Joined,
+    PluginLease,
+    LeaseList,
+    LeaseAnswer,
     Report,
     OperationCall,
     OperationAnswer,
@@ -304,7 +341,7 @@ def _checked_list(value: Any, hint: Any, where: str, name: str) -> list[Any]:
         raise BadMessage(f"{where}: more than {MAX_ITEMS} entries")
     # entries of a list of uuids are called by the list's name in the singular
     single = name.removesuffix("s") if hint is str else name
-    if hint is str and name in ("known", "wanted", "unconfirmed"):
+    if hint is str and name in ("known", "wanted", "unconfirmed", "leased"):
         single = "operation"
     return [_checked(item, hint, f"{where}[{at}]", single) for at, item in enumerate(value)]
 
@@ -332,7 +369,7 @@ def _check_text(value: str, where: str, name: str) -> None:
         raise BadMessage(f"{where}: not a SHA-256 in hexadecimal digits")
     if name == "audit_head" and _HEAD.fullmatch(value) is None:
         raise BadMessage(f"{where}: not <sequence>:<sha256>")
-    if name == "public_key" and _KEY.fullmatch(value) is None:
+    if name in ("public_key", "lease_key") and _KEY.fullmatch(value) is None:
         raise BadMessage(f"{where}: not 64 hexadecimal digits")
     if name == "state" and value not in STATES:
         raise BadMessage(f"{where}: not one of {', '.join(STATES)}")

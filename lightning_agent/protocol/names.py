@@ -19,8 +19,9 @@ JOIN = CLOUD_PREFIX + "join"
 REPORT = CLOUD_PREFIX + "report"
 OPERATIONS = CLOUD_PREFIX + "operations"
 RESULTS = CLOUD_PREFIX + "results"
+LEASES = CLOUD_PREFIX + "leases"
 
-REPORTS = frozenset({JOIN, REPORT, OPERATIONS, RESULTS})
+REPORTS = frozenset({JOIN, REPORT, OPERATIONS, RESULTS, LEASES})
 """What an enrolled board may call in the cloud."""
 
 AUTH_TICKET = AUTH_PREFIX + "ticket"
@@ -52,6 +53,7 @@ PLUGIN_STOP = "plugin.stop"
 PLUGIN_STATUS = "plugin.status"
 PLUGIN_REBOOT = "plugin.reboot"
 PLUGIN_LOGS = "plugin.logs"
+PLUGIN_END = "plugin.end"
 AGENT_STATE = "agent.state"
 AGENT_PING = "agent.ping"
 """``{"say": text}`` comes back as it is: no order, so nothing is written down."""
@@ -76,11 +78,15 @@ PROCEDURES = frozenset(
         PLUGIN_STATUS,
         PLUGIN_REBOOT,
         PLUGIN_LOGS,
+        PLUGIN_END,
         AGENT_STATE,
         AGENT_PING,
     }
 )
 """What a board answers below its prefix: ``<module>.<procedure>``."""
+
+LEASE_EXPIRED = "lease_expired"
+"""Cause of the end of a plugin whose lease was over."""
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """A lower-case uuid; the only form that may enter a URI, a path or a file name."""

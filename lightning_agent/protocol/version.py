@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 """Raised whenever a message of :mod:`messages` changes its fields or meaning;
 a test holds a fingerprint of all messages against it."""
 
-ACCEPTED_VERSIONS = (1, 2, 3)
+ACCEPTED_VERSIONS = (1, 2, 3, 4)
 """Versions either side still talks to."""
 
 

@@ -22,6 +22,7 @@ from lightning_agent.modules.base import Parts
 from lightning_agent.modules.command import run_command
 from lightning_agent.modules.fetch import Fetcher
 from lightning_agent.modules.keeper import Keeper
+from lightning_agent.modules.leases import Leases
 from lightning_agent.modules.link import Link
 from lightning_agent.modules.plugin import AgentRestarted
 from lightning_agent.modules.reconcile import Reconciler
@@ -32,6 +33,7 @@ from lightning_agent.session.cloud import CALL_LIMIT_S, Cloud, CloudAway
 from lightning_agent.session.component import Component
 from lightning_agent.session.dispatch import Dispatcher
 from lightning_agent.session.heartbeat import Heartbeat
+from lightning_agent.session.renewal import Renewal
 from lightning_agent.session.report import Reporter
 from lightning_agent.session.transport import (
     Connection,
@@ -44,6 +46,7 @@ from lightning_agent.state.audit_head import AuditHead
 from lightning_agent.state.disk import ThreadDisk
 from lightning_agent.state.identity import IDENTITY_FILE, BoardKey, Identity
 from lightning_agent.state.journal import FILE_NAME, open_journal
+from lightning_agent.state.lease import LeaseReader
 from lightning_agent.state.outbox import Outbox
 from lightning_agent.state.store import Store
 from lightning_agent.waiting import in_background, wait_for
@@ -126,7 +129,15 @@ class Agent:
             randomness=randomness,
             trust_root=trust_root(self._conf.cloud.ca),
         )
-        self._keeper = Keeper(link=self._link, store=self._store, fetcher=fetcher, clock=clock)
+        self._lease_reader = LeaseReader(self._conf.state_dir, self._identity.board)
+        self._leases = Leases(link=self._link, store=self._store, reader=self._lease_reader)
+        self._keeper = Keeper(
+            link=self._link,
+            store=self._store,
+            fetcher=fetcher,
+            clock=clock,
+            leases=self._leases,
+        )
         self._autostart = Autostart(
             self._reactor, keeper=self._keeper, link=self._link, store=self._store
         )
@@ -185,6 +196,14 @@ class Agent:
             report=reporter.report,
             adopt=self._adopt,
         )
+        self._renewal = Renewal(
+            self._reactor,
+            board=board,
+            cloud=self._cloud,
+            keeper=self._keeper,
+            leases=self._leases,
+            told=self._audit_head.told,
+        )
         self._keeper.on_change = self._heartbeat.changed
         self._outbox.on_many = self._heartbeat.hurry
         self._reconciler.ask_again = self._heartbeat.rejoin
@@ -230,16 +249,23 @@ class Agent:
         self._cloud.session = session
         self._component.ready()
         self._heartbeat.start()
+        self._renewal.start()
 
     def _ended(self, end: SessionEnd) -> None:
         self._cloud.session = None
         self._heartbeat.stop()
+        self._renewal.stop()
 
     async def _adopt(self, joined: Joined) -> None:
         LOG.info("board %s: %d plugins desired", self._identity.board, len(joined.plugins))
         self._schedule.retry_window_s = joined.retry_window_s
         await self._store.set_retry_window(joined.retry_window_s)
         await self._audit_head.told(joined.audit_head)
+        await self._disk.run(lambda: self._lease_reader.pin(joined.lease_key))
+        try:
+            await self._leases.settle(joined.plugins)
+        except Error as error:
+            LOG.warning("board %s: leases were not settled: %s", self._identity.board, error)
         await self._reconciler.adopt(joined.plugins, self._asked_at_s)
 
     async def flush(self) -> None:

@@ -31,6 +31,7 @@ from lightning_agent.session.component import Attempt
 from lightning_agent.session.transport import CodeLogin, Connection, Login, Session, Target
 from lightning_agent.session.version import AGENT_VERSION
 from lightning_agent.state.identity import BoardKey, Identity, store_identity
+from lightning_agent.state.lease import store_key
 from lightning_agent.waiting import sleep
 
 LOG = logging.getLogger(__name__)
@@ -139,6 +140,8 @@ class Enrolment:
         )
         cloud = CloudConf(url=self._target.url, realm=self._target.realm, ca=self._target.ca)
         try:
+            if enrolled.lease_key is not None:
+                store_key(self._state_dir, enrolled.lease_key)
             store_identity(self._state_dir, identity)
             write_cloud(self._state_dir, cloud)
         except OSError as error:

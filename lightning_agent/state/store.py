@@ -96,11 +96,17 @@ class Store:
         await self._write()
 
     async def set_running(
-        self, plugin: str, running: bool, parameters: dict[str, Any] | None = None
+        self,
+        plugin: str,
+        running: bool,
+        parameters: dict[str, Any] | None = None,
+        *,
+        lease: str | None = None,
     ) -> None:
         """Remember whether a desired plugin should run; unknown plugins are ignored.
 
         :param parameters: ``None`` keeps those of before
+        :param lease: with which it runs, ``None`` for as long as it is wanted
         """
         known = self._plugins.desired.get(plugin)
         if running:
@@ -110,8 +116,25 @@ class Store:
                 known,
                 running=running,
                 parameters=known.parameters if parameters is None else parameters,
+                lease=lease if running else known.lease,
             )
         await self._write()
+
+    async def set_lease(self, plugin: str, lease: str) -> None:
+        """Remember a renewed lease of a desired plugin."""
+        known = self._plugins.desired.get(plugin)
+        if known is not None:
+            self._plugins.desired[plugin] = dataclasses.replace(known, lease=lease)
+            await self._write()
+
+    async def set_over(self, plugin: str) -> None:
+        """Remember that a plugin may not run any more, until the cloud says otherwise."""
+        known = self._plugins.desired.get(plugin)
+        if known is not None:
+            self._plugins.desired[plugin] = dataclasses.replace(
+                known, running=False, onboot=False, lease=None
+            )
+            await self._write()
 
     async def set_ended(self, plugin: str, ended: Ended, *, keep_running: bool) -> None:
         """Remember that a plugin ended by itself.

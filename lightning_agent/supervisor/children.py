@@ -30,8 +30,10 @@ from lightning_agent.sandbox.launcher import Launcher
 from lightning_agent.sandbox.profile import AGENT_PATH, BUNDLE_PATH, Bind, Limits, Profile
 from lightning_agent.sandbox.runner import Answer, Exit, Listener, Loop, Run
 from lightning_agent.supervisor.cameras import Cameras
+from lightning_agent.supervisor.leases import Leases
 from lightning_agent.supervisor.logs import Logs
 from lightning_agent.supervisor.requests import RunRequest
+from lightning_agent.supervisor.trusted import TrustedTime
 
 LOG = logging.getLogger(__name__)
 
@@ -95,6 +97,7 @@ class Children:
     """All plugins at work.
 
     :param find: returns folder and entry of an installed version, or raises ``PluginNotInstalled``
+    :param time: what leases are measured by
     :param on_exit: told of the end of each started plugin
     """
 
@@ -107,6 +110,7 @@ class Children:
         cameras: Cameras,
         find: Callable[[str, str], tuple[Path, str]],
         on_exit: Callable[[Ended], None],
+        time: TrustedTime,
         limits: Limits | None = None,
     ) -> None:
         self._loop = loop
@@ -115,6 +119,8 @@ class Children:
         self._cameras = cameras
         self._find = find
         self._on_exit = on_exit
+        self.leases = Leases(loop, time, self.end_started)
+        """Until when started plugins may run."""
         self._limits = limits or Limits()
         self._calls: dict[Run, RunRequest] = {}
         self._ending: dict[Run, RunRequest] = {}
@@ -159,12 +165,15 @@ class Children:
 
         :raises AlreadyRunning: it is started already, in this or another version
         :raises Busy: :data:`MAX_STARTED` run
+        :raises LeaseOver: its lease is over
         """
         plugin = request.plugin
         if plugin in self._started:
             raise AlreadyRunning(f"plugin {plugin} is running already")
         if len(self._started) >= MAX_STARTED:
             raise Busy(f"{MAX_STARTED} plugins run on this board")
+        if request.lease is not None:
+            self.leases.check(request.lease)
         log = self._logs.of(plugin)
         listener = Listener(
             log=log.write, answer=lambda _: None, end=lambda ended: self._note(plugin, ended)
@@ -175,6 +184,8 @@ class Children:
         self._started[plugin] = _Started(
             run=run, request=request, started_at=started_at, waiting=[]
         )
+        if request.lease is not None:
+            self.leases.hold(plugin, request.lease)
         LOG.info("plugin %s started as process %d", plugin, run.pid)
         return {"pid": run.pid, "started_at": started_at}
 
@@ -212,6 +223,7 @@ class Children:
                 "pid": started.run.pid,
                 "started_at": started.started_at,
                 "parameters": started.request.parameters,
+                "lease_s": self.leases.remaining_s(plugin),
             }
             for plugin, started in sorted(self._started.items())
         ]
@@ -232,6 +244,12 @@ class Children:
         found = self._started.get(plugin)
         if found is not None:
             found.run.kill("killed")
+
+    def end_started(self, plugin: str, cause: str) -> None:
+        """Kill a started plugin, if it runs; what it asks for in its last moment is not heard."""
+        found = self._started.get(plugin)
+        if found is not None:
+            found.run.kill(cause)
 
     def shutdown(self) -> None:
         """Ask all started plugins to stop and kill all calls."""
@@ -259,6 +277,7 @@ class Children:
 
     def _note(self, plugin: str, ended: Exit) -> None:
         found = self._started.pop(plugin, None)
+        self.leases.forget(plugin)
         self._ended[plugin] = ended
         LOG.info("plugin %s ended: %s", plugin, ended)
         for tell in found.waiting if found else []:

@@ -25,6 +25,7 @@ from lightning_agent.supervisor.loop import Loop
 from lightning_agent.supervisor.plugins import PluginStore
 from lightning_agent.supervisor.restore import SOCKET_NAME, open_socket, take_ownership
 from lightning_agent.supervisor.server import Server
+from lightning_agent.supervisor.trusted import TrustedTime
 
 LOG = logging.getLogger(__name__)
 
@@ -90,7 +91,13 @@ def supervise(state_dir: Path) -> int:
         server.tell_exit(ended)
 
     children = Children(
-        loop, clock=clock, logs=logs, cameras=cameras, find=store.find, on_exit=tell_exit
+        loop,
+        clock=clock,
+        logs=logs,
+        cameras=cameras,
+        find=store.find,
+        on_exit=tell_exit,
+        time=TrustedTime(state_dir, clock),
     )
     findings = probe()
     listener = open_socket(state_dir)

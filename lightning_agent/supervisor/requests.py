@@ -9,16 +9,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lightning_agent.errors import BadRequest
+from lightning_agent.supervisor.leases import Lease
 
 MAX_DEADLINE_S = 3600.0
 """Seconds one call may take at most; longer work is a started plugin."""
 
 MAX_DELAY_S = 60.0
 """Seconds a stop may be put off."""
+
+MAX_TIME_S = 1e11
+"""Seconds since 1970 in a lease."""
 
 MAX_LINES = 1000
 """Lines of a log in one answer."""
@@ -52,6 +56,7 @@ class RunRequest:
 
     :param deadline_s: seconds until it is killed; ``None`` for a started plugin
     :param operation: the cloud's name of this order, for the log; may be empty
+    :param lease: until when it may run; ``None`` for as long as it wants
     :param cameras: names of the cameras it may use
     """
 
@@ -61,6 +66,7 @@ class RunRequest:
     operation: str
     cameras: tuple[str, ...]
     deadline_s: float | None
+    lease: Lease | None = None
 
 
 def parse_install(arguments: Arguments) -> InstallRequest:
@@ -84,7 +90,19 @@ def parse_call(arguments: Arguments) -> RunRequest:
 
 def parse_start(arguments: Arguments) -> RunRequest:
     """Parse the arguments of ``start``."""
-    return _run(arguments, None)
+    return replace(_run(arguments, None), lease=parse_lease(arguments))
+
+
+def parse_lease(arguments: Arguments) -> Lease | None:
+    """Return the lease in the arguments, ``None`` when there is none."""
+    given = arguments.get("lease")
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise BadRequest("lease must be a map")
+    issued_s = number(given, "issued_s", low=0.0, high=MAX_TIME_S)
+    expires_s = number(given, "expires_s", low=0.0, high=MAX_TIME_S)
+    return Lease(issued_s=issued_s, expires_s=expires_s, fresh=given.get("fresh") is True)
 
 
 def parse_plugin(arguments: Arguments) -> str:

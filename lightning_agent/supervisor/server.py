@@ -38,7 +38,7 @@ LOG = logging.getLogger(__name__)
 PROTOCOL = 1
 """Version of the socket's protocol; a client that says another one is refused."""
 
-VERSION = "1"
+VERSION = "2"
 """Version of the supervisor, told to clients; it changes with its abilities."""
 
 MAX_CLIENTS = 16
@@ -46,6 +46,9 @@ MAX_CLIENTS = 16
 
 MAX_OUTGOING_BYTES = 32 * 1024 * 1024
 """Bytes that may wait for one client; beyond, it is dropped as stuck."""
+
+MAX_WAIT_S = 60.0
+"""Delay of the stop that a kill makes superfluous."""
 
 _SHUTDOWN_S = 8.0
 _POLL_S = 0.02
@@ -177,6 +180,8 @@ class Server:
             "call": self._call,
             "start": self._start,
             "stop": self._stop,
+            "end": self._end,
+            "lease": self._lease,
             "status": self._status,
             "running": self._running,
             "logs": self._read_logs,
@@ -342,6 +347,25 @@ class Server:
             arguments, "delay_s", low=0.0, high=requests.MAX_DELAY_S, default=0.0
         )
         self._children.stop(plugin, delay_s, lambda stopped: reply.result({"stopped": stopped}))
+
+    def _end(self, arguments: Arguments, reply: Reply) -> None:
+        """Kill a started plugin, with a cause of the agent's."""
+        plugin = requests.parse_plugin(arguments)
+        cause = str(arguments.get("cause") or "ended")[:64]
+        self._children.stop(plugin, MAX_WAIT_S, lambda ran: reply.result({"stopped": ran}))
+        self._children.end_started(plugin, cause)
+
+    def _lease(self, arguments: Arguments, reply: Reply) -> None:
+        """Hold a started plugin to another lease, or to none any more."""
+        plugin, lease = requests.parse_plugin(arguments), requests.parse_lease(arguments)
+        runs = self._children.status(plugin)["alive"]
+        if lease is None:
+            self._children.leases.forget(plugin)
+        elif runs:
+            self._children.leases.hold(plugin, lease)
+        else:
+            self._children.leases.learn(lease)
+        reply.result({"held": bool(runs and lease is not None)})
 
     def _status(self, arguments: Arguments, reply: Reply) -> None:
         reply.result(self._children.status(requests.parse_plugin(arguments)))

@@ -13,10 +13,14 @@ from twisted.internet.defer import Deferred
 from lightning_agent.errors import (
     AlreadyRunning,
     Error,
+    LeaseOver,
     PluginNotInstalled,
     SupervisorUnavailable,
 )
 from lightning_agent.protocol.messages import OperationCall, PluginDesired
+
+BOARD = "33333333-3333-4333-8333-333333333333"
+"""The board whose agent is tested."""
 
 
 def begin(work: Coroutine[Any, Any, Any]) -> Deferred[Any]:
@@ -77,8 +81,10 @@ class FakeLink:
         self.result: Any = 42
         self.mark = "1 now"
         self.level = "basic"
-        self.hello: dict[str, Any] | None = {}
+        self.hello: dict[str, Any] | None = {"version": "2"}
+        self.leases: dict[str, Any] = {}
         self.away = False
+        self.time_s = 0.0
         self.last: dict[str, Any] = {}
 
     async def wait_connected(self, limit_s: float) -> bool:
@@ -119,24 +125,40 @@ class FakeLink:
         self.alive.pop(plugin, None)
         return {"removed": self.installed.pop(plugin, None) is not None}
 
-    def do_start(self, plugin: str, digest: str, parameters: Any, **_: Any) -> Any:
+    def do_start(
+        self, plugin: str, digest: str, parameters: Any, lease: Any = None, **_: Any
+    ) -> Any:
         """Start a version."""
         if digest not in self.installed.get(plugin, ()):
             raise PluginNotInstalled("not there")
         if plugin in self.alive:
             raise AlreadyRunning("it runs")
+        if lease is not None and lease["expires_s"] <= self.time_s:
+            raise LeaseOver("it is over")
+        self.leases[plugin] = lease
         self.alive[plugin] = {
             "plugin": plugin,
             "digest": digest,
             "pid": 100 + len(self.asked),
             "started_at": "now",
             "parameters": parameters,
+            "lease_s": None if lease is None else lease["expires_s"] - self.time_s,
         }
         return {"pid": self.alive[plugin]["pid"], "started_at": "now"}
 
     def do_stop(self, plugin: str, delay_s: float) -> Any:
         """Stop it."""
         return {"stopped": self.alive.pop(plugin, None) is not None}
+
+    def do_end(self, plugin: str, cause: str) -> Any:
+        """Kill it."""
+        self.exits[plugin] = {"cause": cause}
+        return self.do_stop(plugin, 0.0)
+
+    def do_lease(self, plugin: str, lease: Any) -> Any:
+        """Hold it to a lease."""
+        self.leases[plugin] = lease
+        return {"held": plugin in self.alive}
 
     def do_status(self, plugin: str) -> Any:
         """Say how it is."""

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from nacl.signing import SigningKey
 
 from lightning_agent.clock import Clock
-from lightning_agent.errors import DigestMismatch, Error
+from lightning_agent.errors import DigestMismatch, Error, LeaseRefused
 from lightning_agent.modules.base import BadParameters, Parts
 from lightning_agent.modules.builtin import ModuleRefused, load
 from lightning_agent.modules.keeper import Keeper, NotRunning, PluginUnknown, WrongKind
+from lightning_agent.modules.leases import Leases
 from lightning_agent.modules.plugin import PluginModule
 from lightning_agent.protocol import names
 from lightning_agent.state.disk import DirectDisk
+from lightning_agent.state.lease import LeaseReader, store_key
 from lightning_agent.state.store import Store
-from tests.agent.stand_ins import FakeFetcher, FakeLink, FakePower, a_plugin, an_order, result_of
+from tests.agent.stand_ins import (
+    BOARD,
+    FakeFetcher,
+    FakeLink,
+    FakePower,
+    a_plugin,
+    an_order,
+    result_of,
+)
 
 
 class Bench:
@@ -29,7 +42,11 @@ class Bench:
         self.changes = 0
         link: Any = self.link
         fetcher: Any = self.fetcher
-        self.keeper = Keeper(link=link, store=self.store, fetcher=fetcher, clock=Clock())
+        self.folder, self.reader = folder, LeaseReader(folder, BOARD)
+        leases = Leases(link=link, store=self.store, reader=self.reader)
+        self.keeper = Keeper(
+            link=link, store=self.store, fetcher=fetcher, clock=Clock(), leases=leases
+        )
         self.keeper.on_change = self._changed
         self.parts = Parts(
             clock=Clock(),
@@ -293,3 +310,81 @@ class TestRecovery:
 
         with pytest.raises(Error):
             self.recover(bench, "plugin.inject", desired=a_plugin().to_wire())
+
+
+def signed_lease(bench: Bench, plugin: str, expires_s: float = 600.0) -> str:
+    """Return a lease from the epoch on, by a key the board has pinned."""
+    key = SigningKey(b"k" * 32)
+    store_key(bench.folder, bytes(key.verify_key).hex())
+    bench.reader.pin(bytes(key.verify_key).hex())
+    claims = {"aud": BOARD, "sub": f"plugin:{plugin}", "iat": 0, "exp": expires_s}
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in ({"alg": "EdDSA"}, claims)
+    ]
+    signature = base64.urlsafe_b64encode(key.sign(b".".join(parts)).signature).rstrip(b"=")
+    return b".".join([*parts, signature]).decode()
+
+
+def test_a_lease_goes_to_the_supervisor_and_stays_known(bench: Bench) -> None:
+    """Verified, handed over as fresh, and kept for a start without the cloud."""
+    plugin = bench.inject()
+    lease = signed_lease(bench, plugin)
+
+    bench.order("plugin.start", plugin=plugin, lease=lease)
+    first = bench.link.leases[plugin]
+    bench.link.alive.clear()
+    result_of(bench.keeper.start(plugin, None, operation=""))
+
+    assert first == {"issued_s": 0.0, "expires_s": 600.0, "fresh": True}
+    assert bench.link.leases[plugin] == {**first, "fresh": False}
+
+
+def test_a_forged_lease_starts_nothing(bench: Bench) -> None:
+    """Another plugin's lease, or none of the cloud's: the supervisor is not even asked."""
+    plugin = bench.inject()
+    lease = signed_lease(bench, BOARD)
+
+    for forged in (lease, "a.b.c"):
+        with pytest.raises(LeaseRefused):
+            bench.order("plugin.start", plugin=plugin, lease=forged)
+
+    assert "start" not in bench.link.asked
+
+
+def test_an_old_supervisor_starts_nothing_for_others(bench: Bench) -> None:
+    """One that would ignore the lease is not handed the plugin."""
+    plugin = bench.inject()
+    bench.link.hello = {"version": "1"}
+
+    with pytest.raises(LeaseRefused, match="restart it"):
+        bench.order("plugin.start", plugin=plugin, lease=signed_lease(bench, plugin))
+
+    assert bench.link.alive == {}
+
+
+def test_what_must_end_is_not_started_again(bench: Bench) -> None:
+    """Neither running nor autostart is wanted any more, until the cloud says so anew."""
+    plugin = bench.inject(onboot=True)
+    bench.order("plugin.start", plugin=plugin, lease=signed_lease(bench, plugin))
+
+    assert bench.order("plugin.end", plugin=plugin, cause="grant_revoked")
+
+    desired = bench.store.find_desired(plugin)
+    assert desired is not None
+    assert (desired.running, desired.onboot, desired.lease) == (False, False, None)
+    assert bench.link.exits[plugin] == {"cause": "grant_revoked"}
+
+
+def test_an_expired_lease_is_told_and_not_started_again(bench: Bench) -> None:
+    """The end by a lease is reported as such; autostart does not count."""
+    plugin = bench.inject(onboot=True)
+    bench.order("plugin.start", plugin=plugin, lease=signed_lease(bench, plugin))
+    bench.link.alive.clear()
+
+    result_of(bench.keeper.exited(plugin, "lease_expired"))
+
+    desired = bench.store.find_desired(plugin)
+    assert desired is not None
+    assert not desired.running
+    assert [each.cause for each in result_of(bench.keeper.list_actual())] == ["lease_expired"]

@@ -16,11 +16,13 @@ from lightning_agent.clock import Clock
 from lightning_agent.modules.autostart import Autostart, cause_of
 from lightning_agent.modules.fetch import FetchFailed
 from lightning_agent.modules.keeper import Keeper
+from lightning_agent.modules.leases import Leases
 from lightning_agent.modules.reconcile import Reconciler, plan
 from lightning_agent.protocol.messages import PluginDesired
 from lightning_agent.state.disk import DirectDisk
+from lightning_agent.state.lease import LeaseReader
 from lightning_agent.state.store import Store
-from tests.agent.stand_ins import FakeFetcher, FakeLink, a_plugin, result_of
+from tests.agent.stand_ins import BOARD, FakeFetcher, FakeLink, a_plugin, result_of
 
 PLUGINS = [a_plugin(bytes([number])) for number in range(3)]
 DIGESTS = [plugin.digest for plugin in PLUGINS]
@@ -36,7 +38,10 @@ class Bench:
         self.store = Store(folder, DirectDisk())
         link: Any = self.link
         fetcher: Any = self.fetcher
-        self.keeper = Keeper(link=link, store=self.store, fetcher=fetcher, clock=Clock())
+        leases = Leases(link=link, store=self.store, reader=LeaseReader(folder, BOARD))
+        self.keeper = Keeper(
+            link=link, store=self.store, fetcher=fetcher, clock=Clock(), leases=leases
+        )
         self.autostart = Autostart(self.reactor, keeper=self.keeper, link=link, store=self.store)
         self.reconciler = Reconciler(
             self.reactor,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lightning_agent.clock import Clock
-from lightning_agent.errors import AlreadyRunning
+from lightning_agent.errors import AlreadyRunning, LeaseOver
 from lightning_agent.sandbox import runner
 from lightning_agent.sandbox.launcher import end_orphans, make_tag
 from lightning_agent.sandbox.probe import probe
@@ -21,6 +21,7 @@ from lightning_agent.supervisor.children import Children
 from lightning_agent.supervisor.logs import Logs
 from lightning_agent.supervisor.loop import Loop
 from lightning_agent.supervisor.requests import RunRequest
+from lightning_agent.supervisor.trusted import TrustedTime
 from tests.agent.supervised import Supervised, descendants, is_alive
 
 Eventually = Callable[[Callable[[], bool]], None]
@@ -251,6 +252,7 @@ def test_a_deaf_plugin_is_killed_after_the_grace(
         cameras=Cameras(loop, tmp_path / "agent.toml"),
         find=lambda plugin, digest: (tmp_path, "plugin.py"),
         on_exit=lambda ended: None,
+        time=TrustedTime(tmp_path, clock),
     )
     children.launcher = probe().launcher
     request = RunRequest(
@@ -266,3 +268,62 @@ def test_a_deaf_plugin_is_killed_after_the_grace(
 
     assert children.status("deaf")["exit"] == {"code": None, "signal": 9, "cause": "killed"}
     assert 0.25 < time.monotonic() - began < 3
+
+
+def lease_of(seconds: float) -> dict[str, object]:
+    """Return a lease that has just come from the cloud."""
+    now = time.time()
+    return {"issued_s": now, "expires_s": now + seconds, "fresh": True}
+
+
+def test_10_a_deaf_plugin_ends_with_its_lease(supervised: Supervised) -> None:
+    """Killed on time, though nobody is connected any more, and refused under that lease again."""
+    plugin, digest = supervised.install(DEAF.encode())
+    lease = lease_of(1.5)
+    request = {"plugin": plugin, "digest": digest, "parameters": {}, "operation": ""}
+    started = supervised.client.request("start", **request, lease=lease)
+    listed = supervised.client.request("running")["plugins"]
+    supervised.client.close()
+    began = time.monotonic()
+
+    while is_alive(started["pid"]) and time.monotonic() - began < 10:
+        time.sleep(0.05)
+    lasted_s = time.monotonic() - began
+    supervised.client = supervised.connect()
+    after = supervised.client.request("status", plugin=plugin)
+
+    assert 0 < listed[0]["lease_s"] <= 1.5
+    assert 1.0 < lasted_s < 3.0
+    assert after["exit"] == {"code": None, "signal": 9, "cause": "lease_expired"}
+    with pytest.raises(LeaseOver):
+        supervised.client.request("start", **request, lease={**lease, "fresh": False})
+
+
+def test_a_lease_is_renewed_and_taken_away(supervised: Supervised) -> None:
+    """A longer one keeps the plugin; none at all lets it run for good."""
+    plugin, digest = supervised.install(WAITING.encode())
+    supervised.client.request(
+        "start", plugin=plugin, digest=digest, parameters={}, operation="", lease=lease_of(1.0)
+    )
+
+    renewed = supervised.client.request("lease", plugin=plugin, lease=lease_of(60.0))
+    [left] = supervised.client.request("running")["plugins"]
+    released = supervised.client.request("lease", plugin=plugin, lease=None)
+    [free] = supervised.client.request("running")["plugins"]
+
+    assert (renewed["held"], released["held"]) == (True, False)
+    assert left["lease_s"] > 50
+    assert free["lease_s"] is None
+
+
+def test_what_must_end_is_killed_at_once(supervised: Supervised) -> None:
+    """No grace: a deaf plugin is gone before the answer, with the cause it is told."""
+    plugin, started = supervised.start_plugin(DEAF)
+    began = time.monotonic()
+
+    ended = supervised.client.request("end", plugin=plugin, cause="grant_revoked")
+
+    assert (ended, time.monotonic() - began < 1.0) == ({"stopped": True}, True)
+    assert not is_alive(started["pid"])
+    assert supervised.client.request("status", plugin=plugin)["exit"]["cause"] == "grant_revoked"
+    assert supervised.client.request("end", plugin=plugin, cause="x") == {"stopped": False}

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from iotronic_mec import errors
+from iotronic_mec import errors, lease_token
 from iotronic_mec.context import Context, system_context
 from iotronic_mec.feature import Parts
 from iotronic_mec.features.audit.commands import head_to_tell, witness
@@ -26,9 +26,12 @@ from lightning_agent.protocol import names
 from lightning_agent.protocol.messages import (
     Join,
     Joined,
+    LeaseAnswer,
+    LeaseList,
     OperationList,
     OperationVerdict,
     PluginDesired,
+    PluginLease,
     Report,
     Results,
 )
@@ -154,7 +157,7 @@ class BoardReports:
             self._parts.emit(
                 connection, board.project, "board.enrolled", uuid, {**found, "key": public_key}
             )
-            return found
+            return {**found, "lease_key": lease_token.public_key(self._parts.secret)}
 
         return self._parts.database.write(change)
 
@@ -221,10 +224,25 @@ class BoardReports:
                 heartbeat_s=self._parts.settings.heartbeat_s,
                 plugins=desired,
                 audit_head=head_to_tell(connection),
+                lease_key=lease_token.public_key(self._parts.secret),
             )
 
         LOG.info("board %s joined with session %s", board, session)
         return self._parts.database.write(change).to_wire()
+
+    @expose
+    def leases(self, context: Context, *, board: str, leases: dict[str, Any]) -> dict[str, Any]:
+        """Renew leases of a board; what is not in the answer it must end now."""
+        _only_cloud(context)
+        asked = LeaseList.from_wire(leases).leased
+        with self._parts.database.read() as connection:
+            found = [
+                PluginLease(plugin=plugin, lease=lease)
+                for hook in self._parts.on_renew
+                for plugin, lease in hook(self._parts, connection, board, asked).items()
+            ]
+            head = head_to_tell(connection)
+        return LeaseAnswer(leases=found, audit_head=head).to_wire()
 
     @expose
     def report(self, context: Context, *, board: str, report: dict[str, Any]) -> None:

@@ -130,10 +130,13 @@ class GrantAccess:
         kind: str,
         place: Place | None,
         action: str | None,
+        *,
+        counting: bool = True,
     ) -> str:
         """Return :data:`~.model.LIVE` when a grant lets an operation pass now, or why not.
 
         :param action: ``None``: whatever the grant lends
+        :param counting: whether one that is used up does not pass
         """
         now = self._clock.now()
         chain = store.chain(connection, leaf)
@@ -145,7 +148,7 @@ class GrantAccess:
                 return NOT_LENT
             if action is not None and not covers(each.terms.actions, action):
                 return NOT_LENT
-            found = each.standing(now)
+            found = each.standing(now, counting=counting)
             if found != LIVE:
                 return found
             if not self._may_lend(connection, each, before):

@@ -170,8 +170,11 @@ class Grant:
         """Say whether it was given to this user, or to whom acts in this project."""
         return self.to == (user if self.to_kind == USER else project)
 
-    def standing(self, now: datetime) -> str:
-        """Return how it stands by itself, without those it was made from."""
+    def standing(self, now: datetime, *, counting: bool = True) -> str:
+        """Return how it stands by itself, without those it was made from.
+
+        :param counting: whether its uses matter
+        """
         terms = self.terms
         if self.revoked_at is not None:
             return REVOKED
@@ -181,7 +184,7 @@ class Grant:
             return NOT_YET
         if terms.hours is not None and terms.hours.close(now) is None:
             return OUT_OF_HOURS
-        if terms.max_uses is not None and self.uses >= terms.max_uses:
+        if counting and terms.max_uses is not None and self.uses >= terms.max_uses:
             return USED_UP
         return LIVE
 

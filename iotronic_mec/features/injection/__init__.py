@@ -23,7 +23,12 @@ FEATURE = Feature(
         "PluginStop": reports.run_finished,
         "PluginReboot": reports.run_finished,
     },
-    transient={"PluginInject": reports.inject_parameters},
+    transient={
+        "PluginInject": reports.inject_parameters,
+        "PluginStart": reports.run_parameters,
+        "PluginReboot": reports.run_parameters,
+    },
+    on_lease_end={"plugin": reports.lease_ended},
     may_delete={"plugin": store.refuse_injected},
     on_delete={"board": reports.board_deleted},
     actions=frozenset({*ACTIONS, INJECT, REMOVE}),

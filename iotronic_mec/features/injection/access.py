@@ -16,6 +16,9 @@ from iotronic_mec.feature import Parts
 from iotronic_mec.features.board import access as board_access
 from iotronic_mec.features.board.model import Target
 from iotronic_mec.features.injection import store
+from iotronic_mec.features.lease import commands as leases
+from iotronic_mec.features.lease import store as lease_store
+from iotronic_mec.features.lease.model import PLUGIN
 from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin, PluginNotFound
 from iotronic_mec.lent import Lent
@@ -99,3 +102,48 @@ def _others(
     if lent is None or found is None:
         raise missing
     return Spot(board=target, plugin=found, lent=(*target.lent, lent))
+
+
+def note_start(parts: Parts, connection: Connection, spot: Spot, *, anew: bool) -> None:
+    """Write down, with the order to start, under which grants a plugin runs from now on.
+
+    One that runs by its owner's right goes on so, whoever starts it anew; one
+    that runs under grants is the owner's when the owner starts it anew.
+    """
+    board, plugin = spot.board.uuid, spot.plugin.uuid
+    thing = (board, PLUGIN, plugin)
+    there = store.find_injection(connection, board, plugin)
+    runs = there is not None and there.running
+    leased = bool(lease_store.find(connection, *thing))
+    if spot.lent:
+        if leased or not runs:
+            leases.begin(parts, connection, thing, spot.lent)
+    elif anew or not runs:
+        lease_store.remove(connection, thing)
+
+
+def note_inject(parts: Parts, connection: Connection, spot: Spot, onboot: bool) -> bool:
+    """Write down under which grants a plugin begins by itself; return whether it does.
+
+    Under a grant the autostart of what the owner brought stays as it is.
+    """
+    board, plugin = spot.board.uuid, spot.plugin.uuid
+    thing = (board, PLUGIN, plugin)
+    there = store.find_injection(connection, board, plugin)
+    leased = bool(lease_store.find(connection, *thing))
+    if not spot.lent:
+        if there is not None and there.running:
+            lease_store.own_autostart(connection, thing)
+        else:
+            lease_store.remove(connection, thing)
+        return onboot
+    if there is not None and not leased and (there.running or there.onboot):
+        return there.onboot
+    if onboot:
+        leases.begin(parts, connection, thing, spot.lent, onboot=True)
+    return onboot
+
+
+def forget_leases(connection: Connection, spot: Spot) -> None:
+    """Take the leases of a plugin away that is taken off a board."""
+    lease_store.remove(connection, (spot.board.uuid, PLUGIN, spot.plugin.uuid))

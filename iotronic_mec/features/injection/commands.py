@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from iotronic_mec import errors
@@ -12,11 +13,18 @@ from iotronic_mec.feature import Parts
 from iotronic_mec.features.blob import store as blob_store
 from iotronic_mec.features.board.commands import check_online, outcome
 from iotronic_mec.features.injection import store
-from iotronic_mec.features.injection.access import Spot, find_spot
+from iotronic_mec.features.injection.access import (
+    Spot,
+    find_spot,
+    forget_leases,
+    note_inject,
+    note_start,
+)
 from iotronic_mec.features.injection.model import (
     ACTIONS,
     BY_CAUSE,
     INJECT,
+    LEASED,
     PENDING,
     REMOVE,
     Injection,
@@ -40,6 +48,9 @@ MAX_LINES = 1000
 """Most log lines in one answer."""
 
 _NEEDS_PARAMETERS = frozenset({"PluginCall", "PluginStart", "PluginReboot"})
+STARTS = frozenset({"PluginStart", "PluginReboot"})
+"""Actions that need a lease under a grant."""
+
 _CHANGES_BOARD = frozenset({"PluginStart", "PluginStop", "PluginReboot"})
 
 
@@ -84,6 +95,7 @@ class InjectionCommands:
         )
 
         def before(connection: Connection) -> None:
+            row = replace(wanted, onboot=note_inject(self._parts, connection, place, onboot))
             target = use_target(wanted.board, wanted.plugin)
             project = place.plugin.project
             if store.find_injection(connection, wanted.board, wanted.plugin) is None:
@@ -98,7 +110,7 @@ class InjectionCommands:
                 target,
                 now=now,
             )
-            store.put(connection, wanted)
+            store.put(connection, row)
 
         # the digest says which bundle an answer that comes late is about
         bundle = {"digest": wanted.digest}
@@ -144,6 +156,8 @@ class InjectionCommands:
         check_online(place.board)
         changes = action in _CHANGES_BOARD
         order = self._order(context, place, action, procedure, given, record_first=changes)
+        if place.lent and action in STARTS:
+            given = {**given, LEASED: True}
         before = self._desire(action, place, given) if changes else None
         return self._run(context, order, before, wait=wait)
 
@@ -168,6 +182,7 @@ class InjectionCommands:
         def before(connection: Connection) -> None:
             # from now on the board is to be without it, whatever the answer
             store.remove(connection, place.board.uuid, place.plugin.uuid)
+            forget_leases(connection, place)
             target = use_target(place.board.uuid, place.plugin.uuid)
             blob_store.unuse(connection, place.plugin.project, "injection", target, now=now)
 
@@ -227,6 +242,8 @@ class InjectionCommands:
             values["parameters"] = given["parameters"]
 
         def before(connection: Connection) -> None:
+            if action in STARTS:
+                note_start(self._parts, connection, place, anew=action == "PluginReboot")
             store.change(connection, place.board.uuid, place.plugin.uuid, values)
 
         return before

@@ -49,6 +49,9 @@ ACTIONS = {
 }
 """Plugin actions, and the board's procedures for them."""
 
+LEASED = "leased"
+"""Parameter of a start under a grant: without a lease the board must not begin."""
+
 INJECT = "PluginInject"
 REMOVE = "PluginRemove"
 

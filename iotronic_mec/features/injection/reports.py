@@ -15,17 +15,21 @@ from iotronic_mec.features.injection import store
 from iotronic_mec.features.injection.model import (
     FAILED,
     INJECTED,
+    LEASED,
     PENDING,
     UPDATED,
     Injection,
     use_target,
 )
+from iotronic_mec.features.lease import commands as leases
+from iotronic_mec.features.lease.model import PLUGIN, GrantEnded
 from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin
 from iotronic_mec.features.request import store as request_store
 from iotronic_mec.features.request.model import Operation
 from iotronic_mec.operation import CANCELLED, SUCCEEDED
 from lightning_agent.protocol.messages import Join, PluginActual, PluginDesired, Report
+from lightning_agent.protocol.names import LEASE_EXPIRED
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -37,9 +41,17 @@ REFUSALS = frozenset({"rejected", "failed"})
 """Ends of an injection that say the board cannot take it."""
 
 
-def desired(parts: Parts, wanted: Injection, plugin: Plugin) -> dict[str, Any]:
-    """Return what a board is told of one injection."""
+def desired(
+    parts: Parts, connection: Connection, wanted: Injection, plugin: Plugin
+) -> dict[str, Any]:
+    """Return what a board is told of one injection, with its lease if it has one."""
     expiry = int((parts.clock.now() + TOKEN_LIFE).timestamp())
+    running, onboot = wanted.running, wanted.onboot
+    try:
+        lease = leases.issue(parts, connection, wanted.board, PLUGIN, wanted.plugin)
+    except GrantEnded:
+        # not settled yet: it must not run, nor begin by itself
+        lease, running, onboot = None, False, False
     return PluginDesired(
         plugin=wanted.plugin,
         name=plugin.name,
@@ -47,11 +59,12 @@ def desired(parts: Parts, wanted: Injection, plugin: Plugin) -> dict[str, Any]:
         size=wanted.size,
         format=plugin.format,
         callable=plugin.callable,
-        onboot=wanted.onboot,
+        onboot=onboot,
         url=f"{parts.settings.content_url}/blobs/{wanted.digest}",
         token=blob_token.make(parts.secret, wanted.digest, wanted.board, expiry),
-        running=wanted.running,
+        running=running,
         parameters=wanted.parameters,
+        lease=lease,
     ).to_wire()
 
 
@@ -62,7 +75,28 @@ def inject_parameters(parts: Parts, connection: Connection, part: Operation) -> 
     plugin = plugin_store.find_plugin(connection, plugin_uuid)
     if plugin is None:
         return {}
-    return {"desired": desired(parts, wanted, plugin)}
+    return {"desired": desired(parts, connection, wanted, plugin)}
+
+
+def run_parameters(parts: Parts, connection: Connection, part: Operation) -> dict[str, Any]:
+    """Return the parameters of a start that are not stored: the lease.
+
+    :raises GrantEnded: the grant it was ordered under has ended meanwhile
+    """
+    lease = leases.issue(parts, connection, part.board, PLUGIN, str(part.parameters["plugin"]))
+    if lease is None and part.parameters.get(LEASED):
+        raise GrantEnded("the grant under which it was to run has ended")
+    return {"lease": lease}
+
+
+def lease_ended(
+    parts: Parts, connection: Connection, board: str, plugin: str, autostart: bool
+) -> None:
+    """Want a plugin to run no more, since its lease has ended."""
+    values: dict[str, Any] = {"running": False, "updated_at": parts.clock.now()}
+    if autostart:
+        values["onboot"] = False
+    store.change(connection, board, plugin, values)
 
 
 def joined(parts: Parts, connection: Connection, board: str, join: Join) -> list[dict[str, Any]]:
@@ -73,7 +107,11 @@ def joined(parts: Parts, connection: Connection, board: str, join: Join) -> list
         plugin.uuid: plugin
         for plugin in plugin_store.list_plugins(connection, [row.plugin for row in wanted])
     }
-    return [desired(parts, row, plugins[row.plugin]) for row in wanted if row.plugin in plugins]
+    return [
+        desired(parts, connection, row, plugins[row.plugin])
+        for row in wanted
+        if row.plugin in plugins
+    ]
 
 
 def reported(parts: Parts, connection: Connection, board: str, report: Report) -> None:
@@ -122,6 +160,8 @@ def run_finished(parts: Parts, connection: Connection, part: Operation) -> None:
         values["running"] = found is not None and found.pid is not None
     if part.state == SUCCEEDED and part.action == "PluginStop":
         values |= {"pid": None, "started_at": None}
+    elif part.state == SUCCEEDED and part.parameters.get(LEASED):
+        leases.check_started(parts, connection, part.board, PLUGIN, plugin_uuid)
     elif part.state in REFUSALS and part.action != "PluginStop":
         if (part.cause or {}).get("code") == "already_running":
             return
@@ -219,7 +259,7 @@ def _note(
             "started_at": entry.started_at,
             "cause": cause,
         }
-        if entry.pid is None and entry.cause is not None:
+        if entry.pid is None and entry.cause not in (None, LEASE_EXPIRED):
             # it ended by itself: it is not to be started again at the next join
             values["running"] = False
         store.change(connection, board, wanted.plugin, values)

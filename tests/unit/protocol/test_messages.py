@@ -18,7 +18,12 @@ from lightning_agent.protocol.device import DEVICE_MESSAGES, Parameters
 from lightning_agent.protocol.errors import BadMessage
 from lightning_agent.protocol.messages import MAX_INTEGER, MESSAGES, Message, OperationCall
 
-FINGERPRINTS = {1: "8d34b3dd39907ac1", 2: "7e98b9b3bbc45869", 3: "76bed17d4f1e6f4e"}
+FINGERPRINTS = {
+    1: "8d34b3dd39907ac1",
+    2: "7e98b9b3bbc45869",
+    3: "76bed17d4f1e6f4e",
+    4: "66bad80943f39f6a",
+}
 """Protocol version to the hash of all its messages. Changed a field? Raise
 ``PROTOCOL_VERSION`` and add a line; never change a line of a version that was released."""
 
@@ -33,8 +38,11 @@ UUIDS = st.uuids().map(str)
 DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
 SPECIAL = {
     **dict.fromkeys(("board", "operation", "request", "plugin"), UUIDS),
-    **dict.fromkeys(("operations", "known", "wanted", "unconfirmed"), st.lists(UUIDS, max_size=3)),
+    **dict.fromkeys(
+        ("operations", "known", "wanted", "unconfirmed", "leased"), st.lists(UUIDS, max_size=3)
+    ),
     **dict.fromkeys(("digest", "public_key"), DIGESTS),
+    "lease_key": st.none() | DIGESTS,
     "audit_head": st.none() | st.builds("{}:{}".format, st.integers(0, 10**17), DIGESTS),
     "state": st.sampled_from(messages.STATES),
 }
