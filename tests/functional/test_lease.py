@@ -133,7 +133,7 @@ def test_in_ones_own_right_there_is_no_lease(bench: Bench) -> None:
 
     assert bench.act("PluginStart", "member").status_int == 200
 
-    assert bench.sent(names.PLUGIN_START)[0].parameters["lease"] is None
+    assert bench.sent(names.PLUGIN_START)[0].parameters.get("lease") is None
     assert (bench.desired()["running"], bench.desired()["lease"]) == (True, None)
 
 

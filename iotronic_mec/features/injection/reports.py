@@ -86,7 +86,7 @@ def run_parameters(parts: Parts, connection: Connection, part: Operation) -> dic
     lease = leases.issue(parts, connection, part.board, PLUGIN, str(part.parameters["plugin"]))
     if lease is None and part.parameters.get(LEASED):
         raise GrantEnded("the grant under which it was to run has ended")
-    return {"lease": lease}
+    return {} if lease is None else {"lease": lease}
 
 
 def lease_ended(
