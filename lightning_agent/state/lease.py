@@ -47,14 +47,20 @@ class Claims:
 class LeaseReader:
     """Verifies leases for one board.
 
+    A damaged file of the key counts as none: the board goes on, and takes the
+    key of the next join.
+
     :param board: its uuid
-    :raises StorageFailed: the key's file holds something else
     """
 
     def __init__(self, state_dir: Path, board: str) -> None:
         self._path = state_dir / KEY_FILE
         self._board = board
-        self._key = load_key(state_dir)
+        self._key: str | None = None
+        try:
+            self._key = load_key(state_dir)
+        except StorageFailed as error:
+            LOG.error("%s; until the next join nothing runs here under grants", error)
 
     def pin(self, public_key: str | None) -> None:
         """Take the cloud's key at a join, if none was ever taken; blocks on the disk."""
@@ -95,7 +101,7 @@ def load_key(state_dir: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise StorageFailed(f"{path} holds no key; enrol anew") from error
+        raise StorageFailed(f"{path} holds no key") from error
     return text
 
 

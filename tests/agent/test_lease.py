@@ -341,3 +341,15 @@ def test_a_damaged_file_of_the_time_is_survived(bench: Bench, content: str) -> N
     bench.begin()
 
     assert bench.time.now() == pytest.approx(bench.clock.wall.timestamp())
+
+
+def test_a_damaged_key_keeps_the_agent_running(tmp_path: Path) -> None:
+    """It counts as none: leases are refused until the next join brings a key."""
+    (tmp_path / "lease_key").write_text("damaged")
+    reader = LeaseReader(tmp_path, BOARD)
+
+    with pytest.raises(LeaseRefused):
+        reader.read(PLUGIN, signed())
+    reader.pin(PUBLIC)
+
+    assert reader.read(PLUGIN, signed()).expires_s == NOW + 600

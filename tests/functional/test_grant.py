@@ -410,3 +410,69 @@ def test_nobody_lends_what_is_not_theirs(site: Site, board: str) -> None:
     answers = [site.ask("POST", "/v1/grants", body, token=who) for who in ("stranger", "further")]
 
     assert [answer.status_int for answer in answers] == [404, 404]
+
+
+def test_a_grant_tells_nothing_of_other_things_of_the_owner(site: Site, board: str) -> None:
+    """Asked about a board of the owner that is not lent, it answers as for one there is not."""
+    grant, other = lent(site, board), bring_online(site, "cellar")
+
+    def ask(target: str) -> Any:
+        path = f"/v1/grants/{grant}/explain?target={target}"
+        return site.ask("GET", path, token="stranger").json["state"]
+
+    assert (ask(board), ask(other), ask(new_uuid())) == ("live", "not_lent", "not_lent")
+    refused = [fault(lend_on(site, grant, target=target)) for target in (other, new_uuid())]
+    assert refused[0] == refused[1]
+
+
+def test_a_public_plugin_is_its_owners_to_lend(site: Site, board: str) -> None:
+    """What one may only see is not there to be lent."""
+    body = {"name": "open", "code": "def main(context):\n    pass\n", "public": True}
+    plugin = site.ask("POST", "/v1/plugins", body, token="further").json["uuid"]
+
+    assert lend(site, plugin, "plugin.get", kind="plugin").status_int == 404
+    assert site.ask("GET", f"/v1/plugins/{plugin}", token="member").status_int == 200
+
+
+def test_a_lent_plugin_is_read_and_downloaded(site: Site, board: str) -> None:
+    """A private plugin is seen by who was lent it, and by nobody else; never listed."""
+    body = {"name": "secret", "code": "def main(context):\n    pass\n"}
+    plugin = site.ask("POST", "/v1/plugins", body, token="member").json["uuid"]
+    lent(site, plugin, "plugin.get", kind="plugin")
+    paths = (f"/v1/plugins/{plugin}", f"/v1/plugins/{plugin}/bundle")
+
+    seen = {
+        who: [site.ask("GET", path, token=who).status_int for path in paths]
+        for who in ("stranger", "further")
+    }
+
+    assert seen == {"stranger": [200, 200], "further": [404, 404]}
+    assert site.ask("GET", "/v1/plugins", token="stranger").json["plugins"] == []
+    assert site.ask("DELETE", paths[0], token="stranger").status_int == 404
+
+
+def test_a_lent_board_shows_its_owners_plugins_only(site: Site, board: str) -> None:
+    """A third project's plugin on the board is no business of the receiver."""
+    code = {"code": "def main(context):\n    pass\n", "callable": True}
+    plugins = {}
+    for who in ("member", "further"):
+        made = site.ask("POST", "/v1/plugins", {"name": who, **code}, token=who)
+        plugins[who] = made.json["uuid"]
+    lent(site, board, "plugin.inject", to="further")
+    for who, plugin in plugins.items():
+        path = f"/v1/boards/{board}/plugins"
+        assert site.ask("PUT", path, {"plugin": plugin}, token=who).status_int == 200
+    lent(site, board, "plugin.list", "plugin.call")
+
+    def listed(who: str) -> set[str]:
+        answer = site.ask("GET", f"/v1/boards/{board}/plugins", token=who)
+        return {row["plugin"] for row in answer.json["injections"]}
+
+    def called(who: str, plugin: str) -> int:
+        path = f"/v1/boards/{board}/plugins/{plugin}"
+        return int(site.ask("POST", path, {"action": "PluginCall"}, token=who).status_int)
+
+    assert listed("member") == set(plugins.values())
+    assert listed("stranger") == {plugins["member"]}
+    assert called("stranger", plugins["member"]) == 200
+    assert called("stranger", plugins["further"]) == 404

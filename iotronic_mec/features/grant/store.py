@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -100,8 +100,11 @@ def descendants(connection: Connection, uuid: str) -> list[str]:
     """Return a grant's uuid and those of all grants made from it."""
     found, level = [uuid], [uuid]
     while level:
-        query = select(grant.c.uuid).where(grant.c.parent.in_(level))
-        level = [row.uuid for row in connection.execute(query)]
+        below: list[str] = []
+        for piece in _pieces(level):
+            query = select(grant.c.uuid).where(grant.c.parent.in_(piece))
+            below += [row.uuid for row in connection.execute(query)]
+        level = below
         found += level
     return found
 
@@ -152,13 +155,12 @@ def list_page(
 
 def revoke(connection: Connection, uuids: Collection[str], now: datetime) -> list[str]:
     """Revoke grants; return those that were not revoked before."""
-    query = select(grant.c.uuid).where(grant.c.uuid.in_(uuids), grant.c.revoked_at.is_(None))
-    fresh = [row.uuid for row in connection.execute(query)]
-    connection.execute(
-        update(grant)
-        .where(grant.c.uuid.in_(fresh), grant.c.revoked_at.is_(None))
-        .values(revoked_at=now, updated_at=now)
-    )
+    fresh: list[str] = []
+    for piece in _pieces(list(uuids)):
+        open_ = (grant.c.uuid.in_(piece), grant.c.revoked_at.is_(None))
+        fresh += [row.uuid for row in connection.execute(select(grant.c.uuid).where(*open_))]
+        values = {"revoked_at": now, "updated_at": now}
+        connection.execute(update(grant).where(*open_).values(**values))
     return fresh
 
 
@@ -217,6 +219,12 @@ def about(connection: Connection, kind: str, target: str) -> list[str]:
         )
     )
     return [row.uuid for row in rows]
+
+
+def _pieces(uuids: list[str]) -> Iterator[list[str]]:
+    """Yield lists that fit into one statement."""
+    for at in range(0, len(uuids), 500):
+        yield uuids[at : at + 500]
 
 
 def _received_by(user: str, project: str) -> Any:
