@@ -46,7 +46,7 @@ MEANINGS = {
     414: "The address is too long.",
     415: "A body of this type is not taken here.",
     422: "This Idempotency-Key was used with another body.",
-    429: "Too many requests, or wrong passwords or tokens; Retry-After says when to come back.",
+    429: "Too many wrong passwords; wait.",
     431: "A header is too long.",
     500: "An error of the server; the logs hold more under the request id.",
     502: "A system outside the cloud refused; `details` and the message say which.",
@@ -110,8 +110,10 @@ class _Schemas:
         refs, made = models_json_schema(list(taken), ref_template=REF)
         short = _short_names(made.get("$defs", {}))
         self._refs = _renamed(refs, short)
+        # generators call a model by its title: two of one title are one too many
         self.definitions: dict[str, Any] = {
-            short[name]: _renamed(schema, short) for name, schema in made.get("$defs", {}).items()
+            short[name]: _renamed(schema, short) | {"title": short[name]}
+            for name, schema in made.get("$defs", {}).items()
         }
         queries = {route.query for route in routes if route.query is not None}
         self.queries = {model: self.definition(model, "validation") for model in queries}
@@ -297,8 +299,6 @@ def _headers(route: Route, status: int) -> dict[str, Any]:
         names.append("Location")
     if status == 401:
         names.append("WWW-Authenticate")
-    if status in (429, 503):
-        names.append("Retry-After")
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
@@ -339,10 +339,6 @@ _HEADERS = {
     },
     versions.HEADER: {"description": "The version this was served with.", "schema": _TEXT},
     "Location": {"description": "Where the thing is.", "schema": {**_TEXT, "format": "uri"}},
-    "Retry-After": {
-        "description": "Seconds until it makes sense to try again.",
-        "schema": {"type": "string", "pattern": "^[0-9]+$"},
-    },
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": _TEXT},
 }
 
