@@ -219,7 +219,8 @@ class RequestCommands(RequestEnds):
         def change(connection: Connection) -> None:
             if before is not None:
                 before(connection)
-            if request.state in OPEN:
+            if part.state in (QUEUED, DISPATCHED) and part.cause is None:
+                # not what was sent before it is stored: that is never refused
                 self._parts.quota.check(connection, request.project, "requests")
             store.insert_order(connection, request, part)
             self._parts.audit(

@@ -9,6 +9,9 @@ import pytest
 
 from iotronic_mec import errors
 from iotronic_mec.context import system_context
+from iotronic_mec.features import request
+from iotronic_mec.features.quota.access import Quotas
+from iotronic_mec.features.quota.model import QuotaExceeded
 from iotronic_mec.features.request.commands import RequestCommands
 from iotronic_mec.features.request.model import (
     OperationFailed,
@@ -17,7 +20,7 @@ from iotronic_mec.features.request.model import (
     Order,
 )
 from iotronic_mec.operation import OPEN, TERMINAL
-from lightning_agent.protocol.messages import OperationAnswer
+from lightning_agent.protocol.messages import OperationAnswer, OperationCall
 from tests.fakes.boards import Answering, end_as, fail_with, lose_answer, succeed
 from tests.fakes.parts import AGENT, PROJECT, Core, member
 
@@ -58,6 +61,13 @@ BAD_ANSWERS: list[Any] = [
     {"operation": BOARD, "state": "succeeded"},
     {"operation": BOARD, "state": "wonderful"},
 ]
+
+
+def running(call: OperationCall) -> OperationAnswer:
+    """Answer that the work is not done yet."""
+    return OperationAnswer(operation=call.operation, state="running")
+
+
 FIRST = pytest.mark.parametrize("first", [True, False], ids=["stored-first", "stored-after"])
 
 
@@ -196,7 +206,7 @@ def test_lost_without_store(core: Core, requests: RequestCommands, answer: Answe
 @FIRST
 def test_still_running(core: Core, requests: RequestCommands, first: bool) -> None:
     """A board that says it is not done yet leaves the order open, with no end told."""
-    core.boards.answer = lambda call: OperationAnswer(operation=call.operation, state="running")
+    core.boards.answer = running
 
     with pytest.raises(errors.BoardLost):
         requests.run(member(), replace(ECHO, record_first=first))
@@ -204,6 +214,27 @@ def test_still_running(core: Core, requests: RequestCommands, first: bool) -> No
     (stored,) = core.operations()
     assert stored.state in OPEN
     assert (core.events(), core.hooked) == ([], [])
+
+
+@pytest.mark.parametrize("answer", [*OPEN_ENDS, running])
+def test_what_was_sent_is_kept_over_the_quota(
+    core: Core, requests: RequestCommands, answer: Answering
+) -> None:
+    """The quota refuses an order before it is sent, and never the record of one that was."""
+    core.boards.answer = answer
+    full = replace(core.parts, quota=Quotas(request.FEATURE.quotas, {"requests": 0}))
+    requests._parts = full
+
+    with pytest.raises(QuotaExceeded):
+        requests.run(member(), replace(ECHO, record_first=True))
+    assert core.operations() == []
+    with pytest.raises(QuotaExceeded):
+        requests.accept(member(), ECHO)
+    assert core.operations() == []
+
+    with pytest.raises(errors.BoardLost):
+        requests.run(member(), ECHO)
+    assert len(core.operations()) == 1
 
 
 def test_no_time_left(core: Core, requests: RequestCommands) -> None:
