@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from iotronic_mec.audit_chain import verify
-from iotronic_mec.cmd import core
+from iotronic_mec.cmd import backup, core
 from iotronic_mec.db import migrate
 from iotronic_mec.db.base import metadata
 from iotronic_mec.db.engine import open_database
@@ -27,7 +27,7 @@ def run(arguments: list[str]) -> int:
     """Read the arguments and do it; return the exit code."""
     given = _parser().parse_args(arguments)
     folder: Path = given.state_dir.absolute()
-    if not folder.is_dir():
+    if not folder.is_dir() and given.do is not _restore:
         print(f"iotronic-mec db: {folder} is no state directory: name it with --state-dir")
         return 1
     try:
@@ -44,12 +44,16 @@ def _parser() -> argparse.ArgumentParser:
         ("version", _version, "print the revision of the database and of this release"),
         ("upgrade", _upgrade, "bring the database to this release's revision"),
         ("check", _check, "check the file, the schema and the audit chain"),
+        ("backup", _backup, "write the whole cloud, with its secrets, into one file"),
+        ("restore", _restore, "make a state directory and its database from a backup"),
     ):
         command = commands.add_parser(name, help=told, description=told)
         command.add_argument(
             "--state-dir", type=Path, required=True, help="the cloud's state directory"
         )
         command.set_defaults(do=do)
+        if do in (_backup, _restore):
+            command.add_argument("file", type=Path, help="the backup")
     return parser
 
 
@@ -67,6 +71,22 @@ def _upgrade(folder: Path, _given: argparse.Namespace) -> int:
         os.close(held)
     print(f"{'upgraded to' if changed else 'already at'} {migrate.head()}")
     return 0
+
+
+def _backup(folder: Path, given: argparse.Namespace) -> int:
+    counts = backup.backup(folder, given.file)
+    print(f"{given.file}: {_counted(counts)}; it holds the cloud's secrets, keep it as one")
+    return 0
+
+
+def _restore(folder: Path, given: argparse.Namespace) -> int:
+    counts = backup.guarded(folder, lambda: backup.restore(folder, given.file))
+    print(f"{folder}: {_counted(counts)}; start the cloud, its boards come by themselves")
+    return 0
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items())
 
 
 def _check(folder: Path, _given: argparse.Namespace) -> int:

@@ -58,6 +58,12 @@ def head() -> str:
     return str(script.get_current_head())
 
 
+def revisions() -> frozenset[str]:
+    """Return all revisions this release knows."""
+    script = ScriptDirectory.from_config(configuration("sqlite://"))
+    return frozenset(each.revision for each in script.walk_revisions())
+
+
 def present(url: str) -> str | None:
     """Return the revision a database is at, ``None`` for an empty one.
 
