@@ -73,10 +73,10 @@ def backup(folder: Path, target: Path) -> dict[str, int]:
                 _add(archive, f"blobs/{digest}", content, size)
             counts["blobs"] += 1
         for path in _private(folder):
-            content = path.read_bytes()
+            private = path.read_bytes()
             name = f"files/{path.relative_to(folder)}"
-            digests[name] = hashlib.sha256(content).hexdigest()
-            _add(archive, name, io.BytesIO(content), len(content))
+            digests[name] = hashlib.sha256(private).hexdigest()
+            _add(archive, name, io.BytesIO(private), len(private))
             counts["files"] += 1
         manifest = {
             "format": FORMAT,
