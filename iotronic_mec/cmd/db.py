@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from iotronic_mec.audit_chain import verify
-from iotronic_mec.cmd import backup, core
+from iotronic_mec.cmd import backup, core, import_command
 from iotronic_mec.db import migrate
 from iotronic_mec.db.base import metadata
 from iotronic_mec.db.engine import open_database
@@ -54,6 +54,10 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(do=do)
         if do in (_backup, _restore):
             command.add_argument("file", type=Path, help="the backup")
+    told = "import the records of an IoTronic database; a dry run unless --apply is given"
+    command = commands.add_parser("import-iotronic", help=told, description=told)
+    import_command.add_arguments(command)
+    command.set_defaults(do=import_command.run)
     return parser
 
 

@@ -5,6 +5,7 @@ What every engine shares is in ``tests/functional``, run with ``--database``.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from collections import Counter
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from sqlalchemy.pool import NullPool
 
 from iotronic_mec.audit_chain import verify
 from iotronic_mec.clock import Clock
+from iotronic_mec.cmd import core, db
 from iotronic_mec.db import migrate, server
 from iotronic_mec.db.base import metadata
 from iotronic_mec.db.engine import open_database
@@ -41,7 +43,7 @@ from iotronic_mec.errors import BadRequest, Busy, Conflict
 from iotronic_mec.events import outbox
 from iotronic_mec.features.audit import store as audit_store
 from tests.e2e import writer
-from tests.fakes import engines
+from tests.fakes import engines, upstream_database
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -293,3 +295,19 @@ def test_one_leads(url: str) -> None:
     assert [each.leads() for each in leaders] == [False, True]
     first.close()
     second.close()
+
+
+def test_import_from_a_server(empty: str, tmp_path: Path) -> None:
+    """An IoTronic database on a server is imported; the dry run changes nothing."""
+    upstream_database.make(empty)
+    migrate.upgrade(core.database_url(tmp_path))
+    command = ["import-iotronic", empty, "--state-dir", str(tmp_path)]
+    report = tmp_path / "report.json"
+
+    dry = db.run(command)
+    wet = db.run([*command, "--apply", "--report", str(report)])
+
+    told = json.loads(report.read_text(encoding="utf-8"))
+    assert (dry, wet) == (1, 1)
+    assert told["counts"]["boards"] == {"imported": 2, "imported with a change": 2, "refused": 3}
+    assert told["counts"]["plugins"] == {"imported": 2, "refused": 2}
