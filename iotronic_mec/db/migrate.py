@@ -7,6 +7,7 @@ imported as a package.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from sqlalchemy.pool import NullPool
 import iotronic_mec
 from iotronic_mec.db import server
 from iotronic_mec.errors import Unavailable
+
+LOG = logging.getLogger(__name__)
 
 LOCK_NUMBER = 5_064_170_421
 """The advisory lock of PostgreSQL that is held while a database is upgraded."""
@@ -89,9 +92,11 @@ def upgrade(url: str, revision: str = "head") -> bool:
     """Bring a database to a revision; say whether there was anything to do.
 
     For an SQLite file the caller holds the conductor's lock. On a server, where
-    several processes may start at once, one does it and the others wait.
+    several processes may start at once, one does it and the others wait. A
+    database of a newer release is left alone: it has all this one knows, since
+    revisions only expand.
     """
-    if revision == "head" and present(url) == head():
+    if revision == "head" and _is_ready(url):
         return False
     if server.parse(url).get_backend_name() == "sqlite":
         command.upgrade(configuration(url), revision)
@@ -100,7 +105,7 @@ def upgrade(url: str, revision: str = "head") -> bool:
     try:
         with engine.connect() as connection:
             _wait_for_turn(connection)
-            if revision == "head" and present(url) == head():
+            if revision == "head" and _is_ready(url):
                 return False
             server.prepare_database(connection)
             command.upgrade(configuration(url), revision)
@@ -145,6 +150,14 @@ def integrity(url: str) -> list[str]:
     return [line for line in found if line != "ok"] + [
         f"{row[0]} row {row[1]}: {row[2]} is missing" for row in foreign
     ]
+
+
+def _is_ready(url: str) -> bool:
+    found = present(url)
+    if found is not None and found not in revisions():
+        LOG.warning("the database is at %s, which is newer than this release", found)
+        return True
+    return found == head()
 
 
 def _wait_for_turn(connection: Connection) -> None:
