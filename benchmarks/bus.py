@@ -46,7 +46,8 @@ def _measure(cluster: Cluster, board: str, pair: BarePair) -> bool:
     order = client.request("POST", f"/v1/boards/{board}/action", cluster.token, body)
     read = client.request("GET", f"/v1/boards/{board}", cluster.token)
     config = load(cluster.folder, [cluster.folder / "iotronic.conf"])
-    conductor = BusConductor(Transport(config, config.rpc.transport_url))
+    transport = Transport(config, config.rpc.transport_url)
+    conductor = BusConductor(transport)
     database = open_database(config.database.connection)
 
     def timed(request: bytes, holds: bytes) -> float:
@@ -76,6 +77,7 @@ def _measure(cluster: Cluster, board: str, pair: BarePair) -> bool:
     if stored != ROUNDS * CALLS:
         raise RuntimeError(f"{stored} requests are stored, {ROUNDS * CALLS} were ordered")
     client.close()
+    transport.close()
     database.close()
     base = p50(floor)
     for name in ("read", "hop", "commit"):
