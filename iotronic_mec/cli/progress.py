@@ -35,6 +35,9 @@ class Bar:
     def __call__(self, request: Request, waited_s: float) -> None:
         """Show the request's state."""
         state = request.state or request.status or ""
+        if request.total is not None and request.total > 1:
+            ended = request.total - (request.pending_requests or 0)
+            state = f"{state}, {ended} of {request.total} boards"
         if self._quiet:
             return
         if self._terminal:

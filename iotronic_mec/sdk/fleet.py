@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from iotronic_mec.sdk.answer import Answer, read_answer
 from iotronic_mec.sdk.board import Board
 from iotronic_mec.sdk.names import segment
 from iotronic_mec.sdk.paging import iter_items
@@ -81,6 +82,28 @@ class Fleets:
         """
         query: dict[str, Json] = {"release": "true"} if release else {}
         self._transport.send(Call(method="DELETE", path=_path(fleet), query=query))
+
+    def act(
+        self,
+        fleet: str,
+        action: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Answer:
+        """Have all boards of a fleet carry out an action; the answer is a request.
+
+        ``client.requests.wait`` waits for its end, ``results`` has each board's.
+
+        :raises Conflict: the fleet has no boards
+        """
+        call = Call(
+            method="POST",
+            path=f"{_path(fleet)}/action",
+            json={"action": action, "parameters": dict(parameters or {})},
+            idempotency_key=idempotency_key,
+        )
+        return read_answer(self._transport.send(call))
 
     def boards(self, fleet: str, *, limit: int | None = None, **filters: Json) -> Iterator[Board]:
         """Yield the boards of a fleet, with all fields.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from iotronic_mec.sdk.answer import SUCCEEDED, Answer, text_of
-from iotronic_mec.sdk.errors import OperationFailed, UnexpectedAnswer, WaitTimeout
+from iotronic_mec.sdk.errors import OperationFailed, WaitTimeout
 from iotronic_mec.sdk.names import segment
 from iotronic_mec.sdk.paging import iter_items
 from iotronic_mec.sdk.resource import MOMENT, Resource
@@ -36,6 +36,7 @@ class Request(Resource):
     destination_uuid: str | None = None
     main_request_uuid: str | None = None
     pending_requests: int | None = None
+    total: int | None = None
     status: str | None = None
     state: str | None = None
     cause: Json = None
@@ -102,11 +103,18 @@ class Requests:
 
     def results(self, request: str) -> list[Result]:
         """Return what the boards have made of a request so far."""
-        body = self._transport.json(Call(method="GET", path=f"{_path(request)}/results"))
-        items = body.get("results") if isinstance(body, dict) else None
-        if not isinstance(items, list):
-            raise UnexpectedAnswer("a list 'results' was expected")
-        return [Result.from_wire(each) for each in items]
+        return list(self.iterate_results(request))
+
+    def iterate_results(
+        self, request: str, *, limit: int | None = None, **filters: Json
+    ) -> Iterator[Result]:
+        """Yield what the boards have made of a request so far.
+
+        :param filters: ``state``, ``board``, ``sort_key``, ``sort_dir``
+        """
+        path = f"{_path(request)}/results"
+        items = iter_items(self._transport, path, "results", query=filters, limit=limit)
+        return map(Result.from_wire, items)
 
     def cancel(self, request: str) -> None:
         """End a request that has not been sent to its board yet.

@@ -100,6 +100,7 @@ class HttpCloud:
         self.exposed: dict[str, dict[str, Any]] = {}
         self.limits: dict[str, int] = {}
         self.injected: dict[str, dict[str, Any]] = {}
+        self.total = 1
         self.collections: dict[str, dict[str, dict[str, Any]]] = {
             "boards": {"kitchen": item("kitchen", status="online", labels={"room": "1"})},
             "fleets": {"field": item("field", description="")},
@@ -321,6 +322,11 @@ class HttpCloud:
         said = seen.body["parameters"].get("say", "host")
         return self._ordered(seen, f"{said} @ {TIME}")
 
+    def on_fleet_action(self, seen: Seen, name: str) -> Reply:
+        """An order to all boards of a fleet."""
+        self.find("fleets", name)
+        return self._accepted(None)
+
     def on_injections(self, seen: Seen, name: str) -> Reply:
         """What is injected."""
         self.find("boards", name)
@@ -373,7 +379,7 @@ class HttpCloud:
     def on_results(self, seen: Seen, name: str) -> Reply:
         """The order's one result."""
         good = self.states[-1] == "succeeded"
-        row = {
+        row: dict[str, Any] = {
             "board_uuid": self.find("boards", "kitchen")["uuid"],
             "request_uuid": ORDER,
             "result": "SUCCESS" if good else "ERROR",
@@ -381,9 +387,8 @@ class HttpCloud:
             "state": self.states[-1],
             "cause": self.cause,
         }
-        if seen.query:
-            raise Refusal(400, "iot.request.invalid", "there are no arguments here")
-        return Reply(body={"results": [row]})
+        rows = [row] if self.total == 1 else [{**row, "uuid": str(n)} for n in range(self.total)]
+        return self._paged(seen, "results", rows)
 
     def on_cancel(self, seen: Seen, name: str) -> Reply:
         """An order that is not sent."""
@@ -418,7 +423,9 @@ class HttpCloud:
     def _request(self, state: str) -> dict[str, Any]:
         made = {"uuid": ORDER, "action": "PluginCall", "state": state, "cause": self.cause}
         status = "PENDING" if state in ("queued", "dispatched", "running") else "COMPLETED"
-        return {**made, "status": status, "created_at": TIME, "updated_at": None}
+        pending = self.total if status == "PENDING" else 0
+        counts = {"type": int(self.total > 1), "total": self.total, "pending_requests": pending}
+        return {**made, **counts, "status": status, "created_at": TIME, "updated_at": None}
 
     def _ordered(self, seen: Seen, said: Any) -> Reply:
         if seen.body.get("wait", True):
@@ -474,6 +481,7 @@ ROUTES = (
     (rf"GET /v1/boards/{NAME}/explain", "on_explain"),
     (rf"POST /v1/boards/{NAME}/enrolment-code", "on_code"),
     (rf"POST /v1/boards/{NAME}/action", "on_board_action"),
+    (rf"POST /v1/fleets/{NAME}/action", "on_fleet_action"),
     (rf"GET /v1/boards/{NAME}/plugins", "on_injections"),
     (rf"PUT /v1/boards/{NAME}/plugins", "on_inject"),
     (rf"POST /v1/boards/{NAME}/plugins/(?P<plugin>[^/]+)", "on_plugin_action"),

@@ -26,6 +26,7 @@ from iotronic_mec.feature import Feature, Parts, Settings
 from iotronic_mec.features import (
     blob,
     board,
+    device_action,
     enabled_webservice,
     enrolment_code,
     exposed_service,
@@ -56,6 +57,7 @@ FEATURES: tuple[Feature, ...] = (
     holding.FEATURE,
     plugin.FEATURE,
     injection.FEATURE,
+    device_action.FEATURE,
     service.FEATURE,
     exposed_service.FEATURE,
     enabled_webservice.FEATURE,

@@ -46,6 +46,24 @@ class ShowRequest(Showing):
         return [*names, "results"], [*values, cell(results)]
 
 
+class ListResults(Listing):
+    """List what the boards made of a request, one line for each board"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Return the parser."""
+        parser = with_request(super().get_parser(prog_name))
+        parser.add_argument("--state", choices=STATES, help="only results of this state")
+        add_limit(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Rows:
+        """List them."""
+        rows = self.cloud.requests.iterate_results(
+            parsed_args.request, limit=parsed_args.limit, state=parsed_args.state
+        )
+        return many(rows, ("board_uuid", "state", "message", "cause"))
+
+
 class WaitRequest(Ordering):
     """Wait for the end of a request and show its answer"""
 

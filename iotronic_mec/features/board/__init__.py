@@ -8,7 +8,6 @@ from iotronic_mec.features.board import reports, store
 from iotronic_mec.features.board.access import LENDABLE, WORDS
 from iotronic_mec.features.board.api import ROUTES
 from iotronic_mec.features.board.commands import BoardCommands
-from iotronic_mec.features.board.model import ACTIONS
 from iotronic_mec.features.board.policy import POLICIES
 
 FEATURE = Feature(
@@ -17,7 +16,6 @@ FEATURE = Feature(
     policies=POLICIES,
     commands=BoardCommands,
     quotas=(Counted(resource="boards", count=store.count_boards),),
-    actions=frozenset(ACTIONS),
     lendable={"board": LENDABLE},
     lent_actions={"board": WORDS, "fleet": WORDS},
     may_delete={"project": store.refuse_project, "fleet": store.refuse_fleet},

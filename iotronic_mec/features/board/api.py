@@ -6,19 +6,17 @@ from collections.abc import Callable, Collection, Sequence
 from operator import attrgetter
 from typing import Any
 
+from iotronic_mec import geo
 from iotronic_mec.api import links
 from iotronic_mec.api.controller import Answer, Call
-from iotronic_mec.api.fields import Words
 from iotronic_mec.api.lent import passes
 from iotronic_mec.api.listing import Listing
-from iotronic_mec.api.ordered import AcceptedShape, answered
 from iotronic_mec.clock import iso
 from iotronic_mec.errors import BadRequest
 from iotronic_mec.feature import Route
 from iotronic_mec.features.board import store
 from iotronic_mec.features.board.model import Board, BoardNotFound
 from iotronic_mec.features.board.schema import (
-    ActionBody,
     BoardCreate,
     BoardList,
     BoardListQuery,
@@ -99,19 +97,6 @@ def new_code(call: Call) -> Answer:
     )
 
 
-def action(call: Call) -> Answer:
-    """Have a board do an action."""
-    done = call.ask(
-        "board",
-        "action",
-        board=call.path["board"],
-        action=call.body.action,
-        parameters=call.body.parameters,
-        wait=call.body.wait,
-    )
-    return answered(call, done, wait=call.body.wait)
-
-
 def may_ping(call: Call) -> dict[str, Any]:
     """Say that the caller may ping the board: the gateway asks this."""
     with call.database.read() as connection:
@@ -157,6 +142,7 @@ def _rows(call: Call, connection: Any, page: Page) -> Sequence[Board]:
     labels = {} if query.label is None else dict(_pair(term) for term in query.label.split(","))
     named = call.path.get("fleet") or getattr(query, "fleet", None)
     fleet = None if named is None else _fleet(call, connection, project, named)
+    near = None if query.near is None else geo.circle(*map(float, query.near.split(",")))
     return store.list_page(
         connection,
         project,
@@ -164,6 +150,7 @@ def _rows(call: Call, connection: Any, page: Page) -> Sequence[Board]:
         status=query.status,
         fleet=fleet,
         labels=labels,
+        near=near,
         shown=page.fields,
     )
 
@@ -292,17 +279,6 @@ ROUTES = (
         answer=CodeShape,
         status=201,
         errors=(409,),
-    ),
-    Route(
-        method="POST",
-        path="/v1/boards/{board}/action",
-        handler=action,
-        policy="iot:board_action:post",
-        summary="Have a board do an action: DevicePing, DeviceEcho",
-        body=ActionBody,
-        answer=Words,
-        errors=(409, 500, 504),
-        other_answers={202: AcceptedShape},
     ),
     Route(
         method="GET",

@@ -12,15 +12,12 @@ from iotronic_mec import errors, ids
 from iotronic_mec.context import Context
 from iotronic_mec.feature import Parts
 from iotronic_mec.features.board import store
-from iotronic_mec.features.board.access import find_target
 from iotronic_mec.features.board.model import (
-    ACTIONS,
     ONLINE,
     REGISTERED,
     Board,
     BoardExists,
     BoardNotFound,
-    InvalidAction,
     Location,
     Target,
 )
@@ -30,7 +27,7 @@ from iotronic_mec.features.enrolment_code import store as code_store
 from iotronic_mec.features.fleet import store as fleet_store
 from iotronic_mec.features.project import store as project_store
 from iotronic_mec.features.request import store as request_store
-from iotronic_mec.features.request.model import Operation, Order
+from iotronic_mec.features.request.model import Operation
 from iotronic_mec.operation import LOST, cause
 from iotronic_mec.page import Page
 from iotronic_mec.rpc.expose import expose
@@ -214,54 +211,8 @@ class BoardCommands(BoardReports):
         return {**made, "url": self._parts.settings.wamp_url}
 
     @expose
-    def action(
-        self,
-        context: Context,
-        *,
-        board: str,
-        action: str,
-        parameters: dict[str, Any] | None = None,
-        wait: bool = True,
-    ) -> dict[str, Any]:
-        """Have a board do one of its actions.
-
-        Blocks up to the board call's time limit unless ``wait`` is false.
-
-        :returns: ``{"request", "operation", "state", "message"}``
-        :raises InvalidAction: there is no such action
-        :raises errors.BoardOffline: the board has no session
-        """
-        procedure = ACTIONS.get(action)
-        if procedure is None:
-            known = ", ".join(sorted(ACTIONS))
-            raise InvalidAction(
-                f"action: {action[:40]!r} is not known; known are {known}",
-                details={"field": "action", "known": sorted(ACTIONS)},
-            )
-        given = _action_parameters(action, parameters or {})
-        repeated = self._requests.repeat(context, wait=wait)
-        if repeated is not None:
-            return outcome(repeated)
-        with self._parts.database.read() as connection:
-            word = f"board.action:{action}"
-            target = find_target(self._parts, connection, context, board, word)
-        check_online(target)
-        order = Order(
-            board=target.uuid,
-            agent=target.agent,
-            board_project=target.project,
-            action=action,
-            procedure=procedure,
-            parameters=given,
-            timeout_s=min(self._parts.settings.board_call_timeout_s, context.remaining_s()),
-            lent=target.lent,
-        )
-        run = self._requests.run if wait else self._requests.accept
-        return outcome(run(context, order))
-
-    @expose
     def ping(self, context: Context, *, board: str, say: str = "") -> dict[str, Any]:
-        """Have a board send a text back, and record nothing; blocks as :meth:`action`.
+        """Have a board send a text back, and record nothing; blocks up to the call's limit.
 
         :raises errors.BoardOffline: the board has no session
         """
@@ -380,21 +331,3 @@ def _location(place: Mapping[str, str], now: datetime | None = None) -> Location
         altitude=str(place["altitude"]),
         updated_at=now,
     )
-
-
-def _action_parameters(action: str, given: dict[str, Any]) -> dict[str, Any]:
-    allowed = {"DeviceEcho": {"say"}, "DevicePing": set()}[action]
-    unknown = set(given) - allowed
-    if unknown:
-        field = sorted(unknown)[0]
-        raise errors.BadRequest(
-            f"parameters.{field}: {action} has no such parameter",
-            details={"field": f"parameters.{field}"},
-        )
-    say = given.get("say", "")
-    if not isinstance(say, str) or len(say) > 65_536:
-        raise errors.BadRequest(
-            "parameters.say: a text of at most 65536 characters is expected",
-            details={"field": "parameters.say"},
-        )
-    return {"say": say} if action == "DeviceEcho" else {}

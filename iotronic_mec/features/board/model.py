@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from iotronic_mec.errors import BadRequest, Conflict, NotFound
+from iotronic_mec.errors import Conflict, NotFound
 from iotronic_mec.lent import Lent
 
 REGISTERED = "registered"
@@ -37,12 +37,6 @@ class ProjectHasBoards(Conflict):
     """The project has boards; delete them first."""
 
     code = "iot.project.has_boards"
-
-
-class InvalidAction(BadRequest):
-    """There is no such action."""
-
-    code = "iot.board.invalid_action"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +96,3 @@ class Target:
     status: str
     agent: str | None
     lent: tuple[Lent, ...] = ()
-
-
-ACTIONS = {"DevicePing": "device.ping", "DeviceEcho": "device.echo"}
-"""Board actions of this version, and the board's procedures for them."""

@@ -67,10 +67,4 @@ POLICIES = (
         description="Ask why a board of the own project is not online or not converged",
         operations=(("GET", "/v1/boards/{board}/explain"),),
     ),
-    Policy(
-        name="iot:board_action:post",
-        check="rule:iot_member",
-        description="Have a board of the own project do an action",
-        operations=(("POST", "/v1/boards/{board}/action"),),
-    ),
 )

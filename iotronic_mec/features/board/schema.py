@@ -93,6 +93,28 @@ Code = Annotated[
 """An enrolment code."""
 
 
+def _near(value: str) -> str:
+    try:
+        latitude, longitude, radius_m = (float(part) for part in value.split(","))
+    except ValueError as error:
+        raise ValueError("latitude,longitude,metres are expected, as 46.5,6.6,1000") from error
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 <= radius_m <= 20_100_000):
+        raise ValueError("latitude -90..90, longitude -180..180, metres 0..20100000 are expected")
+    return value
+
+
+Near = Annotated[
+    str,
+    Field(max_length=64),
+    AfterValidator(_near),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^-?[0-9]{1,2},-?[0-9]{1,2},[0-9]{1,6}$"},
+        mode="validation",
+    ),
+]
+"""A circle on the earth: degrees and metres, decimals allowed."""
+
+
 class LocationBody(Body):
     """Degrees and metres, as decimal text."""
 
@@ -134,6 +156,9 @@ class BoardQuery(PageQuery):
         None, description="registered, offline or online", pattern="^(registered|offline|online)$"
     )
     project: UUID | None = Field(None, description="another project; administrators only")
+    near: Near | None = Field(
+        None, description="latitude,longitude,metres: only boards that are within"
+    )
     label: str | None = Field(
         None,
         description="key=value, several separated by commas",
@@ -158,14 +183,6 @@ class NewCode(Body):
     """A new enrolment code; generated when it is left out."""
 
     code: Code | None = None
-
-
-class ActionBody(Body):
-    """An action for a board. ``wait`` false answers 202 at once."""
-
-    action: str = Field(max_length=40)
-    parameters: JSONObject = Field(default_factory=dict)
-    wait: Boolean = True
 
 
 class LocationShape(Shape):

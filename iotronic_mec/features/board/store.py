@@ -33,8 +33,9 @@ from iotronic_mec.features.board.model import (
     ProjectHasBoards,
     Target,
 )
-from iotronic_mec.features.board.table import board, board_label, board_location
+from iotronic_mec.features.board.table import board, board_label, board_location, moved, within
 from iotronic_mec.features.fleet.model import FleetInUse
+from iotronic_mec.geo import Circle
 from iotronic_mec.lent import Place
 from iotronic_mec.page import Page
 
@@ -122,6 +123,7 @@ def list_page(
     status: str | None = None,
     fleet: str | None = None,
     labels: Mapping[str, str] | None = None,
+    near: Circle | None = None,
     shown: Collection[str] | None = None,
 ) -> list[Board]:
     """Return a page of boards, and one more when there are more.
@@ -130,12 +132,13 @@ def list_page(
     :param status: only boards of this status
     :param fleet: only boards of the fleet with this uuid
     :param labels: only boards that carry all of these
+    :param near: only boards whose newest place lies within
     :param shown: the fields that will be looked at: others may be left empty;
         ``None`` for all
     :raises MarkerNotFound: the page's marker is no board of these
     """
     needed = _needed(shown)
-    if not labels and page.sort_key in keyset.CREATION:
+    if not labels and near is None and page.sort_key in keyset.CREATION:
         asked = {"project": project, "status": status, "fleet": fleet}
         given = {name: value for name, value in asked.items() if value is not None}
         return _boards(connection, needed, _PAGES.rows(connection, page, needed, given), shown)
@@ -148,7 +151,9 @@ def list_page(
         )
         scoped = scoped.where(board.c.id.in_(carriers))
     # filters, not the scope: the marker's may have changed since its page
-    filters = [] if status is None else [board.c.status == status]
+    filters = [] if near is None else within(near)
+    if status is not None:
+        filters.append(board.c.status == status)
     if fleet is not None:
         filters.append(board.c.fleet == fleet)
     rows = keyset.fetch(connection, scoped, board, page, *filters)
@@ -251,9 +256,11 @@ def set_labels(connection: Connection, uuid: str, labels: Mapping[str, str]) -> 
 
 def add_location(connection: Connection, uuid: str, place: Location, now: datetime) -> None:
     """Note where a board is from now on."""
+    key = key_of(connection, uuid)
+    connection.execute(moved(key, place.latitude, place.longitude))
     connection.execute(
         insert(board_location).values(
-            board_id=key_of(connection, uuid),
+            board_id=key,
             longitude=place.longitude,
             latitude=place.latitude,
             altitude=place.altitude,
@@ -269,10 +276,8 @@ def delete_board(connection: Connection, uuid: str) -> None:
 
 def name_taken(connection: Connection, project: str, name: str) -> bool:
     """Say whether a board of the project has this name."""
-    found = connection.execute(
-        select(board.c.id).where(board.c.project == project, board.c.name == name)
-    )
-    return found.first() is not None
+    named = select(board.c.id).where(board.c.project == project, board.c.name == name)
+    return connection.execute(named).first() is not None
 
 
 def refuse_project(connection: Connection, project: str) -> None:
@@ -289,15 +294,12 @@ def refuse_fleet(connection: Connection, fleet: str) -> None:
 
     :raises FleetInUse: it has
     """
-    count = connection.execute(
-        select(func.count()).select_from(board).where(board.c.fleet == fleet)
-    ).scalar()
+    inside = select(func.count()).select_from(board).where(board.c.fleet == fleet)
+    count = connection.execute(inside).scalar()
     if count:
-        raise FleetInUse(
-            f"fleet {fleet} has {count} board{'' if count == 1 else 's'}: take them out first,"
-            " or delete it with release=true",
-            details={"boards": count},
-        )
+        words = f"{count} board{'' if count == 1 else 's'}: take them out first"
+        told = f"fleet {fleet} has {words}, or delete it with release=true"
+        raise FleetInUse(told, details={"boards": count})
 
 
 def release_fleet(connection: Connection, fleet: str, now: datetime) -> None:
@@ -353,8 +355,7 @@ def set_presence(
         where.append(board.c.status == ONLINE)
         if session is not None:
             where.append(board.c.session == str(session))
-    changed = connection.execute(update(board).where(*where).values(**values))
-    return changed.rowcount == 1
+    return connection.execute(update(board).where(*where).values(**values)).rowcount == 1
 
 
 def online_of_agent(connection: Connection, agent: str) -> dict[str, str]:
@@ -379,10 +380,8 @@ def agents_online(connection: Connection) -> list[str]:
 
 def count_enrolled(connection: Connection) -> int:
     """Return how many boards have a key."""
-    found = connection.execute(
-        select(func.count()).select_from(board).where(board.c.public_key.is_not(None))
-    )
-    return int(found.scalar() or 0)
+    keyed = select(func.count()).select_from(board).where(board.c.public_key.is_not(None))
+    return int(connection.execute(keyed).scalar() or 0)
 
 
 def projects_of(connection: Connection, uuids: Iterable[str]) -> dict[str, str]:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, String, Table, UniqueConstraint
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Double,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    UniqueConstraint,
+    update,
+)
 
 from iotronic_mec.db.base import Key, key_column, metadata, time_columns
 from iotronic_mec.db.types import JSONText, UTCDateTime, name_type
+from iotronic_mec.geo import Circle, point
 
 board = Table(
     "board",
@@ -29,12 +43,17 @@ board = Table(
     Column("capabilities", JSONText, nullable=False),
     Column("extra", JSONText, nullable=False),
     Column("config", JSONText, nullable=False),
+    # the newest place as a point of the unit sphere, see geo.py
+    Column("place_x", Double, nullable=True),
+    Column("place_y", Double, nullable=True),
+    Column("place_z", Double, nullable=True),
     *time_columns(),
     UniqueConstraint("project", "name"),
     Index(None, "project", "created_at", "id"),
     Index(None, "created_at", "id"),
     Index(None, "agent", "status"),
     Index(None, "fleet", "created_at", "id"),
+    Index(None, "place_z", "place_x"),
     sqlite_autoincrement=True,
 )
 
@@ -60,3 +79,26 @@ board_location = Table(
     Column("updated_at", UTCDateTime, nullable=False),
     Index(None, "board_id", "id"),
 )
+
+ROUNDING = 1e-15
+"""Square of a chord of 0.2 m: a board at the centre itself is within 0 m."""
+
+
+def within(near: Circle) -> list[ColumnElement[bool]]:
+    """Return what places within a circle satisfy: a box, for the index, and the chord."""
+    centre, chord = near.centre, near.chord
+    x, y, z = board.c.place_x, board.c.place_y, board.c.place_z
+    across = (x - centre.x) * (x - centre.x) + (y - centre.y) * (y - centre.y)
+    across += (z - centre.z) * (z - centre.z)
+    return [
+        z.between(centre.z - chord, centre.z + chord),
+        x.between(centre.x - chord, centre.x + chord),
+        across <= chord * chord + ROUNDING,
+    ]
+
+
+def moved(key: int, latitude: str, longitude: str) -> Any:
+    """Return the statement that notes where a board is now."""
+    at = point(float(latitude), float(longitude))
+    values = {"place_x": at.x, "place_y": at.y, "place_z": at.z}
+    return update(board).where(board.c.id == key).values(**values)

@@ -33,6 +33,7 @@ from iotronic_mec.features.injection.model import (
     OnlyCallable,
     use_target,
 )
+from iotronic_mec.features.injection.reports import board_deleted
 from iotronic_mec.features.plugin.model import Plugin, check_parameters
 from iotronic_mec.features.request.commands import RequestCommands
 from iotronic_mec.features.request.model import OperationFailed, OperationRejected, Order
@@ -247,6 +248,13 @@ class InjectionCommands:
             store.change(connection, place.board.uuid, place.plugin.uuid, values)
 
         return before
+
+
+def forget_board(parts: Parts, connection: Connection, board: str) -> None:
+    """Want no plugin on a board any more, and let their bundles go."""
+    board_deleted(parts, connection, board)
+    for wanted in store.list_of_board(connection, board):
+        store.remove(connection, board, wanted.plugin)
 
 
 @contextmanager

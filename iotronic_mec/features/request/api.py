@@ -17,11 +17,14 @@ from iotronic_mec.features.request.schema import (
     RequestQuery,
     RequestShape,
     ResultList,
+    ResultQuery,
+    ResultShape,
 )
 from iotronic_mec.operation import upstream_result, upstream_status
 from iotronic_mec.page import Page
 
 FIELDS = tuple(RequestShape.model_fields)
+RESULT_FIELDS = tuple(ResultShape.model_fields)
 SORTABLE = frozenset({"uuid", "action", "state", "created_at", "updated_at"})
 
 
@@ -38,9 +41,14 @@ def cancel(call: Call) -> None:
 def results(call: Call) -> dict[str, Any]:
     """List the results of one request."""
     found = _get(call)
-    with call.database.read() as connection:
-        parts = store.list_results(connection, found.uuid)
-    return {"results": [_present_result(part) for part in parts]}
+
+    def rows(call: Call, connection: Any, page: Page) -> Sequence[Operation]:
+        query: ResultQuery = call.query
+        return store.list_results_page(
+            connection, found.uuid, page, state=query.state, board=query.board
+        )
+
+    return RESULTS.page(call, rows, RESULT_FIELDS)
 
 
 def _get(call: Call) -> Request:
@@ -71,6 +79,7 @@ def _present(call: Call, request: Request, fields: Collection[str] = ()) -> dict
         "destination_uuid": request.board,
         "main_request_uuid": request.main_request,
         "pending_requests": request.pending,
+        "total": request.total,
         "status": upstream_status(request.state),
         "project": request.project,
         "type": request.kind,
@@ -85,7 +94,8 @@ def _present(call: Call, request: Request, fields: Collection[str] = ()) -> dict
     }
 
 
-def _present_result(part: Operation) -> dict[str, Any]:
+def _present_result(call: Call, part: Operation, fields: Collection[str] = ()) -> dict[str, Any]:
+    del call, fields  # all of them are at hand
     told = (part.cause or {}).get("message", "")
     return {
         "uuid": part.uuid,
@@ -102,6 +112,14 @@ def _present_result(part: Operation) -> dict[str, Any]:
 
 LISTING = Listing(
     plural="requests", fields=FIELDS, sortable=SORTABLE, rows=_rows, present=_present
+)
+
+RESULTS = Listing(
+    plural="results",
+    fields=RESULT_FIELDS,
+    sortable=frozenset({"uuid", "board", "state", "created_at", "updated_at"}),
+    rows=lambda call, connection, page: (),
+    present=_present_result,
 )
 
 ROUTES = (
@@ -129,6 +147,7 @@ ROUTES = (
         handler=results,
         policy="iot:result:get",
         summary="List the results of a request",
+        query=ResultQuery,
         answer=ResultList,
     ),
 )

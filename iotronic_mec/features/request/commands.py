@@ -14,7 +14,7 @@ Every operation ends, by one of the ways in
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -43,6 +43,7 @@ from iotronic_mec.operation import (
     OPEN,
     QUEUED,
     REJECTED,
+    RUNNING,
     SUCCEEDED,
     TIMED_OUT,
     cause,
@@ -59,6 +60,10 @@ LOG = logging.getLogger(__name__)
 SENDERS = 8
 """Threads that send queued orders."""
 
+FLEET_SENDERS = 16
+"""Threads that send the orders of fleets, beside the others: a large fleet of
+silent boards keeps nobody else waiting."""
+
 Before = Callable[["Connection"], None]
 
 
@@ -74,6 +79,8 @@ class RequestCommands(RequestEnds):
         del made  # there is no earlier feature this one calls
         super().__init__(parts)
         self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="sender")
+        self._fleet_pool = ThreadPoolExecutor(FLEET_SENDERS, thread_name_prefix="fleet-sender")
+        self._sending: set[str] = set()
 
     # -- orders from other features ------------------------------------------------
 
@@ -117,7 +124,7 @@ class RequestCommands(RequestEnds):
         if order.record_first:
             self._store(context, request, part, self._charging(context, order, request, before))
             ended = self._send(context, order.agent, part)
-            self.end(context, ended)
+            self._settle(context, ended)
         else:
             charge = self._charging(context, order, request, None)
             if charge is not None:
@@ -142,32 +149,82 @@ class RequestCommands(RequestEnds):
         self.send_queued(part, order.agent)
         return part
 
-    def send_queued(self, part: Operation, agent: str | None) -> None:
-        """Give a queued operation to the pool; also used after a restart."""
-        sent = self._pool.submit(self._send_in_pool, part, agent)
-        sent.add_done_callback(partial(_log_mistake, part.uuid))
+    def accept_many(
+        self, context: Context, request: Request, parts: Sequence[tuple[Operation, str | None]]
+    ) -> Request:
+        """Store one order for many boards, have it sent, and return at once.
+
+        :param request: of the kind :data:`~…model.FLEET`
+        :param parts: an operation for each board, and the board's wamp agent; those
+            that are not queued have ended before they began
+        :returns: the request as it is stored, also for a repeated one
+        """
+        queued = [pair for pair in parts if pair[0].state == QUEUED]
+        ended = [part for part, _ in parts if part.state != QUEUED]
+
+        def change(connection: Connection) -> Request:
+            known = store.find_request(connection, request.uuid)
+            if known is not None:
+                queued.clear()
+                return known
+            self._parts.quota.check(connection, request.project, "requests")
+            store.insert_order(
+                connection,
+                request,
+                *(replace(part, state=QUEUED, cause=None, finished_at=None) for part, _ in parts),
+            )
+            self._parts.audit(
+                connection,
+                context,
+                f"fleet.{request.action}",
+                "fleet",
+                request.board,
+                outcome="accepted",
+                details={"request": request.uuid, "boards": len(parts)},
+            )
+            for part in ended:
+                self.end_in(connection, context, part)
+            return store.get_request(connection, None, request.uuid)
+
+        stored = self._parts.database.write(change)
+        for part, agent in queued:
+            self.send_queued(part, agent, fleet=True)
+        return stored
+
+    def send_queued(self, part: Operation, agent: str | None, *, fleet: bool = False) -> None:
+        """Give a queued operation to a pool; also used after a restart."""
+        if part.uuid in self._sending:
+            return  # it waits for its turn already
+        self._sending.add(part.uuid)
+        pool = self._fleet_pool if fleet else self._pool
+        sent = pool.submit(self._send_in_pool, part, agent)
+        sent.add_done_callback(partial(self._sent, part.uuid))
 
     def stop(self) -> None:
-        """Let the pool end; what is still queued is sent at the next start."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Let the pools end; what is still queued is sent at the next start."""
+        for pool in (self._pool, self._fleet_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     @expose
     def cancel(self, context: Context, uuid: str) -> None:
-        """End a request that has not been sent yet.
+        """End what of a request has not been sent yet.
 
-        :raises errors.Conflict: it was sent already, or has ended
+        :raises errors.Conflict: all of it was sent already, or has ended
         """
         project = None if context.is_admin else context.project
         now = self._parts.clock.now()
 
         def change(connection: Connection) -> None:
             request = store.get_request(connection, project, uuid)
-            if request.state != QUEUED:
+            waiting = [
+                part for part in store.list_results(connection, uuid) if part.state == QUEUED
+            ]
+            if not waiting:
                 raise errors.Conflict(
-                    f"request {uuid} is {request.state}: only a queued one can be cancelled"
+                    f"request {uuid} is {request.state}: only what is queued can be cancelled"
                 )
             told = cause("cancelled", "cancelled by its user")
-            for part in store.list_results(connection, uuid):
+            for part in waiting:
                 ended = replace(part, state=CANCELLED, cause=told, finished_at=now)
                 self.end_in(connection, context, ended)
             self._parts.audit(connection, context, "request.cancel", "request", uuid)
@@ -194,7 +251,7 @@ class RequestCommands(RequestEnds):
             parameters=order.parameters,
             state=state,
             created_at=now,
-            deadline_at=now + timedelta(seconds=order.timeout_s),
+            deadline_at=now + timedelta(seconds=order.life_s or order.timeout_s),
         )
         return request_of(part), part
 
@@ -252,7 +309,8 @@ class RequestCommands(RequestEnds):
         try:
             # inside, so that an order that cannot even be sent ends as well
             limit_s = (part.deadline_at - part.created_at).total_seconds()
-            timeout_s = min(limit_s, context.remaining_s())
+            longest_s = self._parts.settings.board_call_timeout_s
+            timeout_s = min(limit_s, context.remaining_s(), longest_s)
             message = self._message(part, timeout_s)
             wire = self._parts.boards.call(
                 context, agent, part.board, part.procedure, message, timeout_s
@@ -311,19 +369,29 @@ class RequestCommands(RequestEnds):
                 lambda connection: store.move(connection, part.uuid, DISPATCHED, now)
             )
             if moved:
-                self.end(context, self._send(context, agent, part))
+                self._settle(context, self._send(context, agent, part))
         except errors.Error as error:
             # stays open; the expiry or the next start takes it up again
             LOG.warning("operation %s waits: %s", part.uuid, error.message)
+
+    def _settle(self, context: Context, part: Operation) -> None:
+        """Record what a call came to: an end, or that the board works on it."""
+        if part.state == RUNNING:
+            now = self._parts.clock.now()
+            self._parts.database.write(
+                lambda connection: store.move(connection, part.uuid, RUNNING, now)
+            )
+        else:
+            self.end(context, part)
 
     def _outcome(self, ended: Operation) -> Operation:
         if ended.state != SUCCEEDED:
             raise failure_of(ended)
         return ended
 
-
-def _log_mistake(operation: str, sent: Future[None]) -> None:
-    """Log what ended a sending unawares; the expiry ends the operation."""
-    mistake = None if sent.cancelled() else sent.exception()
-    if mistake is not None:
-        LOG.error("operation %s was not sent", operation, exc_info=mistake)
+    def _sent(self, operation: str, sent: Future[None]) -> None:
+        """Log what ended a sending unawares; the expiry ends the operation."""
+        self._sending.discard(operation)
+        mistake = None if sent.cancelled() else sent.exception()
+        if mistake is not None:
+            LOG.error("operation %s was not sent", operation, exc_info=mistake)

@@ -6,6 +6,7 @@ one board. Both move through the states of :mod:`iotronic_mec.operation`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,16 @@ from iotronic_mec.errors import (
     TooLarge,
 )
 from iotronic_mec.lent import Lent
-from iotronic_mec.operation import FAILED, LOST, QUEUED, REJECTED, RUNNING, TIMED_OUT, cause
+from iotronic_mec.operation import (
+    FAILED,
+    LOST,
+    QUEUED,
+    REJECTED,
+    RUNNING,
+    SUCCEEDED,
+    TIMED_OUT,
+    cause,
+)
 from lightning_agent.protocol import errors as protocol_errors
 from lightning_agent.protocol.messages import OperationAnswer, OperationCall
 
@@ -58,8 +68,10 @@ class OperationRejected(Error):
 class Request:
     """One order.
 
-    ``kind`` is IoTronic's type: 0 for one board. ``deadline_at``: after this
-    moment (and a grace) an open request is ended as timed out or lost.
+    ``kind`` is IoTronic's type: 0 for one board, 1 for the boards of a fleet;
+    ``board`` is then the fleet's uuid. ``total``: how many boards, ``pending``:
+    how many of them have not ended. ``deadline_at``: after this moment (and a
+    grace) an open request is ended as timed out or lost.
     """
 
     uuid: str
@@ -71,6 +83,7 @@ class Request:
     kind: int = 0
     main_request: str | None = None
     pending: int = 1
+    total: int = 1
     cause: dict[str, Any] | None = None
     created_at: datetime
     updated_at: datetime | None = None
@@ -105,6 +118,8 @@ class Order:
     :param parameters: what the board gets; no secrets, they are stored
     :param timeout_s: seconds the board has, > 0
     :param lent: what lets it pass on another project's things
+    :param life_s: seconds until its end must be known, where the board answers that it
+        runs and reports the end later; ``None``: ``timeout_s``
     :param record_first: store the order before it is sent; for orders that
         change the board
     """
@@ -118,6 +133,12 @@ class Order:
     timeout_s: float
     lent: tuple[Lent, ...] = ()
     record_first: bool = False
+    life_s: float | None = None
+
+
+ONE_BOARD = 0
+FLEET = 1
+"""Kinds of requests. Source: spec/iotronic-api.md section 2.9."""
 
 
 FAILURES: dict[str, type[Error]] = {
@@ -212,3 +233,19 @@ def _problem(part: Operation, answer: OperationAnswer) -> str | None:
     except TypeError as error:
         return f"OperationAnswer: no JSON: {error}"
     return None
+
+
+def sum_of(counts: Mapping[str, int]) -> tuple[str, dict[str, Any] | None]:
+    """Say how a request for many boards ended, from how often each end occurred.
+
+    Succeeded when all have; otherwise the one other end if all ended alike, else
+    failed. The cause counts them, its code is ``partial`` when some succeeded.
+    """
+    total, good = sum(counts.values()), counts.get(SUCCEEDED, 0)
+    if good == total:
+        return SUCCEEDED, None
+    ended = {state: number for state, number in sorted(counts.items()) if number}
+    words = ", ".join(f"{number} {state}" for state, number in ended.items())
+    state = next(iter(ended)) if len(ended) == 1 else FAILED
+    code = "partial" if good else "none_succeeded"
+    return state, cause(code, f"of {total} boards: {words}", counts=ended)

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Row,
     Select,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -22,9 +23,16 @@ from sqlalchemy import (
 
 from iotronic_mec.db import keyset, tally
 from iotronic_mec.db.prepared import Prepared
-from iotronic_mec.features.request.model import Operation, Request, RequestNotFound
+from iotronic_mec.features.request.model import (
+    FLEET,
+    ONE_BOARD,
+    Operation,
+    Request,
+    RequestNotFound,
+    sum_of,
+)
 from iotronic_mec.features.request.table import operation, request
-from iotronic_mec.operation import MACHINE, OPEN, QUEUED
+from iotronic_mec.operation import MACHINE, OPEN, QUEUED, RUNNING
 from iotronic_mec.page import Page
 
 _INSERT_REQUEST = Prepared(
@@ -37,6 +45,7 @@ _INSERT_REQUEST = Prepared(
     "kind",
     "main_request",
     "pending",
+    "total",
     "state",
     "version",
     "cause",
@@ -66,8 +75,8 @@ _INSERT_OPERATION = Prepared(
 )
 
 
-def insert_order(connection: Connection, order: Request, part: Operation) -> None:
-    """Write a request and its one operation, in whatever state they are."""
+def insert_order(connection: Connection, order: Request, *parts: Operation) -> None:
+    """Write a request and its operations, in whatever state they are."""
     _INSERT_REQUEST.rows(
         connection,
         uuid=order.uuid,
@@ -78,6 +87,7 @@ def insert_order(connection: Connection, order: Request, part: Operation) -> Non
         kind=order.kind,
         main_request=order.main_request,
         pending=order.pending,
+        total=order.total,
         state=order.state,
         version=1,
         cause=order.cause,
@@ -85,21 +95,22 @@ def insert_order(connection: Connection, order: Request, part: Operation) -> Non
         created_at=order.created_at,
         updated_at=order.updated_at,
     )
-    _INSERT_OPERATION.rows(
-        connection,
-        uuid=part.uuid,
-        of_request=order.uuid,
-        board=part.board,
-        procedure=part.procedure,
-        parameters=part.parameters,
-        state=part.state,
-        version=1,
-        message=_dump(part.message),
-        cause=part.cause,
-        finished_at=part.finished_at,
-        created_at=part.created_at,
-        updated_at=part.finished_at,
-    )
+    for part in parts:
+        _INSERT_OPERATION.rows(
+            connection,
+            uuid=part.uuid,
+            of_request=order.uuid,
+            board=part.board,
+            procedure=part.procedure,
+            parameters=part.parameters,
+            state=part.state,
+            version=1,
+            message=_dump(part.message),
+            cause=part.cause,
+            finished_at=part.finished_at,
+            created_at=part.created_at,
+            updated_at=part.finished_at,
+        )
 
 
 def move(connection: Connection, uuid: str, state: str, now: datetime) -> bool:
@@ -119,7 +130,12 @@ def move(connection: Connection, uuid: str, state: str, now: datetime) -> bool:
     connection.execute(
         update(request)
         .where(request.c.id == _request_of(uuid), request.c.state.in_(OPEN))
-        .values(state=state, version=request.c.version + 1, updated_at=now)
+        .values(
+            # of many operations one that moves says only that the request runs
+            state=case((request.c.kind == FLEET, RUNNING), else_=state),
+            version=request.c.version + 1,
+            updated_at=now,
+        )
     )
     return True
 
@@ -150,9 +166,13 @@ def finish(
     )
     if changed.rowcount != 1:
         return False
-    connection.execute(
+    alone = connection.execute(
         update(request)
-        .where(request.c.id == _request_of(uuid), request.c.state.in_(OPEN))
+        .where(
+            request.c.id == _request_of(uuid),
+            request.c.state.in_(OPEN),
+            request.c.kind == ONE_BOARD,
+        )
         .values(
             state=state,
             version=request.c.version + 1,
@@ -161,7 +181,36 @@ def finish(
             updated_at=now,
         )
     )
+    if alone.rowcount != 1:
+        _count_down(connection, uuid, now)
     return True
+
+
+def _count_down(connection: Connection, uuid: str, now: datetime) -> None:
+    """Count one operation of many as ended, under the row's lock; the last ends the request."""
+    connection.execute(
+        update(request)
+        .where(request.c.id == _request_of(uuid), request.c.state.in_(OPEN))
+        .values(pending=request.c.pending - 1, version=request.c.version + 1, updated_at=now)
+    )
+    found = connection.execute(
+        select(request.c.id, request.c.pending).where(
+            request.c.id == _request_of(uuid), request.c.state.in_(OPEN)
+        )
+    ).first()
+    if found is None or found.pending > 0:
+        return
+    rows = connection.execute(
+        select(operation.c.state, func.count().label("number"))
+        .where(operation.c.request_id == found.id)
+        .group_by(operation.c.state)
+    )
+    state, told = sum_of({row.state: row.number for row in rows})
+    connection.execute(
+        update(request)
+        .where(request.c.id == found.id, request.c.state.in_(OPEN))
+        .values(state=state, cause=told)
+    )
 
 
 def find_operation(connection: Connection, uuid: str) -> Operation | None:
@@ -183,7 +232,7 @@ def list_queued(connection: Connection, limit: int = 1000) -> list[Operation]:
     rows = connection.execute(
         _operations()
         # the request's state has the index; without it every operation is read
-        .where(request.c.state == QUEUED, operation.c.state == QUEUED)
+        .where(request.c.state.in_(OPEN), operation.c.state == QUEUED)
         .order_by(request.c.id, operation.c.id)
         .limit(limit)
     )
@@ -209,18 +258,21 @@ def list_overdue(connection: Connection, before: datetime, limit: int = 500) -> 
     return [_operation(row) for row in rows]
 
 
+def find_request(connection: Connection, uuid: str) -> Request | None:
+    """Return one request of whatever project, or ``None``."""
+    row = connection.execute(select(request).where(request.c.uuid == uuid)).first()
+    return None if row is None else _request(row)
+
+
 def get_request(connection: Connection, project: str | None, uuid: str) -> Request:
     """Return one request of a project; of any project for ``None``.
 
     :raises RequestNotFound: there is none, or it is another project's
     """
-    query = select(request).where(request.c.uuid == uuid)
-    if project is not None:
-        query = query.where(request.c.project == project)
-    row = connection.execute(query).first()
-    if row is None:
+    found = find_request(connection, uuid)
+    if found is None or project not in (None, found.project):
         raise RequestNotFound(f"request {uuid} could not be found")
-    return _request(row)
+    return found
 
 
 def list_results(connection: Connection, request_uuid: str) -> list[Operation]:
@@ -231,6 +283,29 @@ def list_results(connection: Connection, request_uuid: str) -> list[Operation]:
         .order_by(operation.c.id)
     )
     return [_operation(row) for row in rows]
+
+
+def list_results_page(
+    connection: Connection,
+    request_uuid: str,
+    page: Page,
+    *,
+    state: str | None = None,
+    board: str | None = None,
+) -> list[Operation]:
+    """Return a page of the operations of a request and its child requests.
+
+    :param state: only those in this state
+    :param board: only those of this board
+    :raises MarkerNotFound: the page's marker is no operation of these
+    """
+    scoped = _operations().where(
+        (request.c.uuid == request_uuid) | (request.c.main_request == request_uuid)
+    )
+    filters = [] if state is None else [operation.c.state == state]
+    if board is not None:
+        filters.append(operation.c.board == board)
+    return [_operation(row) for row in keyset.fetch(connection, scoped, operation, page, *filters)]
 
 
 def prune(connection: Connection, before: datetime, limit: int) -> int:
@@ -280,21 +355,8 @@ def _operations() -> Select[Any]:
 
 
 def _request(row: Row[Any]) -> Request:
-    return Request(
-        uuid=row.uuid,
-        project=row.project,
-        user=row.user,
-        board=row.board,
-        action=row.action,
-        state=row.state,
-        kind=row.kind,
-        main_request=row.main_request,
-        pending=row.pending,
-        cause=row.cause,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        deadline_at=row.deadline_at,
-    )
+    values = {name: value for name, value in row._mapping.items() if name not in ("id", "version")}
+    return Request(**{**values, "total": 1 if row.total is None else row.total})
 
 
 def _operation(row: Row[Any]) -> Operation:

@@ -19,6 +19,7 @@ request = Table(
     Column("kind", Integer, nullable=False),
     Column("main_request", String(36), nullable=True),
     Column("pending", Integer, nullable=False),
+    Column("total", Integer, nullable=True),
     Column("state", String(12), nullable=False),
     Column("version", Integer, nullable=False),
     Column("cause", JSONText, nullable=True),

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from iotronic_mec import errors
-from iotronic_mec.context import Context, system_context
+from iotronic_mec.context import Context
 from iotronic_mec.features.board import store
 from iotronic_mec.features.board.commands import BoardCommands
-from iotronic_mec.features.board.model import Board, BoardExists, BoardNotFound, InvalidAction
+from iotronic_mec.features.board.model import Board, BoardExists, BoardNotFound
 from iotronic_mec.features.enrolment_code import store as code_store
 from iotronic_mec.features.request.model import Order
 from tests.fakes.boards import fail_with
@@ -138,7 +138,6 @@ CALLS = {
     "update": {"values": {"type": "x"}},
     "delete": {},
     "new_code": {},
-    "action": {"action": "DevicePing"},
 }
 
 
@@ -190,67 +189,6 @@ def order_of(uuid: str) -> Order:
     )
 
 
-def test_echo(core: Core, commands: BoardCommands) -> None:
-    """An action reaches the board's procedure and its message comes back."""
-    uuid = core.make_board()
-
-    done = commands.action(member(), board=uuid, action="DeviceEcho", parameters={"say": "hi"})
-
-    ((board, procedure, call),) = core.boards.calls
-    assert (board, procedure, call.parameters) == (uuid, "device.echo", {"say": "hi"})
-    assert (done["state"], done["message"]) == ("succeeded", "done")
-
-
-def test_action_of_an_offline_board(core: Core, commands: BoardCommands) -> None:
-    """A board without session is refused at once; the board is not called."""
-    core.make_board("kitchen", session=0)
-
-    with pytest.raises(errors.BoardOffline) as told:
-        commands.action(member(), board="kitchen", action="DevicePing")
-
-    assert "iot board explain kitchen" in told.value.message
-    assert core.boards.calls == []
-
-
-@pytest.mark.parametrize(
-    ("action", "parameters", "kind"),
-    [
-        ("DeviceDance", {}, InvalidAction),
-        ("DevicePing", {"say": "x"}, errors.BadRequest),
-        ("DeviceEcho", {"say": 5}, errors.BadRequest),
-        ("DeviceEcho", {"say": "x" * 65_537}, errors.BadRequest),
-        ("DeviceEcho", {"shout": "x"}, errors.BadRequest),
-    ],
-    ids=["unknown", "ping", "no-text", "long", "other"],
-)
-def test_bad_action(
-    core: Core,
-    commands: BoardCommands,
-    action: str,
-    parameters: dict[str, Any],
-    kind: type[errors.Error],
-) -> None:
-    """An unknown action or parameter is refused before the board is asked."""
-    core.make_board("kitchen")
-
-    with pytest.raises(kind):
-        commands.action(member(), board="kitchen", action=action, parameters=parameters)
-
-    assert core.boards.calls == []
-
-
-def test_not_waiting(core: Core, commands: BoardCommands) -> None:
-    """An action nobody waits for is queued, with the request's address."""
-    core.make_board("kitchen")
-
-    done = commands.action(member(), board="kitchen", action="DevicePing", wait=False)
-
-    core.commands["request"]._pool.shutdown(wait=True)
-    ended = core.operation(done["operation"])
-    assert ended is not None
-    assert (done["state"], ended.state) == ("queued", "succeeded")
-
-
 def test_resume(core: Core, commands: BoardCommands) -> None:
     """What a restart left queued is sent again; a deleted board's is passed over."""
     uuid = core.make_board("kitchen")
@@ -289,15 +227,3 @@ def test_reports_are_the_clouds(commands: BoardCommands, method: str) -> None:
 
     with pytest.raises(errors.Forbidden):
         getattr(commands, method)(admin, **REPORTS[method])
-
-
-def test_repetition_when_the_board_is_offline(core: Core, commands: BoardCommands) -> None:
-    """The same Idempotency-Key gives the first outcome, whatever the board is now."""
-    uuid = core.make_board("kitchen")
-    first = commands.action(member(key="k"), board=uuid, action="DevicePing")
-    gone = {"board": uuid, "online": False, "session": 7}
-    commands.presence(system_context(), agent="a", changes=[gone])
-
-    again = commands.action(member(key="k"), board=uuid, action="DevicePing")
-
-    assert again == first
