@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from iotronic_mec.context import system_context
 from iotronic_mec.counted import Rate
+from iotronic_mec.features.quota.commands import QuotaCommands
 from tests.fakes.site import Site, fault, open_site
 
 LIMITS = {"boards": 3, "fleets": 1, "services": 1, "tokens": 4, "users": 3, "grants": 1}
@@ -254,3 +257,21 @@ def test_every_route_documents_its_429(tmp_path: Path) -> None:
         if "Retry-After" not in op["responses"]["429"]["headers"]
     ]
     assert closed and lacking == []
+
+
+def test_a_project_as_keystone_spells_it(site: Site) -> None:
+    """A limit for a project's id without dashes is the limit of that project."""
+    project = "0f3c8a52-4b1e-4c7d-9a66-5d2e8b7f1c90"
+    settings = replace(site.parts.settings, auth_strategy="keystone")
+    commands = QuotaCommands(replace(site.parts, settings=settings), {})
+
+    commands.update(system_context(), project=project.replace("-", ""), limits={"boards": 2})
+
+    with site.parts.database.read() as connection:
+        assert site.parts.quota.limit(connection, project, "boards") == 2
+    [shown] = [
+        each["limit"]
+        for each in commands.show(system_context(), project=project.upper())["quotas"]
+        if each["resource"] == "boards"
+    ]
+    assert shown == 2

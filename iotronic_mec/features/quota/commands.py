@@ -11,7 +11,7 @@ from iotronic_mec.feature import Parts
 from iotronic_mec.features.project import store as project_store
 from iotronic_mec.features.project.model import ProjectNotFound
 from iotronic_mec.features.quota import store
-from iotronic_mec.ids import is_uuid
+from iotronic_mec.ids import is_uuid, normal_uuid
 from iotronic_mec.rpc.expose import expose
 
 if TYPE_CHECKING:
@@ -99,4 +99,5 @@ class QuotaCommands:
             raise ProjectNotFound(
                 f"project {ident}: its uuid is needed, 'openstack project show {ident}' has it"
             )
-        return ident
+        # Keystone writes no dashes; things are counted under our one spelling
+        return normal_uuid(ident)
