@@ -75,6 +75,18 @@ class Context:
         """Return the same context with ``timeout_s`` seconds from now, whatever is left."""
         return replace(self, deadline=time.monotonic() + timeout_s)
 
+    def acting_in(self, project: str) -> Self:
+        """Return the context in which an act on a project's thing is audited.
+
+        An administrator's acts belong to the project whose thing it is: its people
+        are to see them, and those of the administrator's own project are not.
+
+        :param project: of the thing; empty for what belongs to the whole cloud
+        """
+        if self.system or not self.is_admin or project == self.project:
+            return self
+        return replace(self, project=project)
+
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON-ready form for RPC."""
         wire: dict[str, Any] = {

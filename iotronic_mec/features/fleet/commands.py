@@ -126,5 +126,6 @@ class FleetCommands:
         target: Fleet,
         details: dict[str, Any],
     ) -> None:
+        context = context.acting_in(target.project)
         self._parts.audit(connection, context, f"fleet.{verb}", KIND, target.uuid, details=details)
         self._parts.emit(connection, target.project, f"fleet.{verb}d", target.uuid, details)

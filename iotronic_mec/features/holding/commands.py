@@ -302,7 +302,7 @@ class HolderCommands:
         details = {"board": board}
         self._parts.audit(
             connection,
-            context if context.project else replace(context, project=project),
+            replace(context, project=project) if context.system else context.acting_in(project),
             action,
             self.namespace,
             uuid,

@@ -229,6 +229,8 @@ class IdentityCommands:
         details: Mapping[str, Any],
     ) -> None:
         kind = action.partition(".")[0]
+        # users are of the whole cloud; what one does to oneself is of the own project
+        context = context if target == context.user else context.acting_in("")
         self._parts.audit(connection, context, action, kind, target, details=details)
 
 

@@ -228,7 +228,7 @@ class PluginCommands:
     ) -> None:
         self._parts.audit(
             connection,
-            context,
+            context.acting_in(plugin.project),
             f"plugin.{verb}",
             KIND,
             plugin.uuid,

@@ -101,5 +101,10 @@ class ProjectCommands:
         details: Mapping[str, Any],
     ) -> None:
         self._parts.audit(
-            connection, context, f"project.{verb}", "project", target, details=details
+            connection,
+            context.acting_in(target),
+            f"project.{verb}",
+            "project",
+            target,
+            details=details,
         )

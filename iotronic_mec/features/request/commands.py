@@ -227,7 +227,8 @@ class RequestCommands(RequestEnds):
             for part in waiting:
                 ended = replace(part, state=CANCELLED, cause=told, finished_at=now)
                 self.end_in(connection, context, ended)
-            self._parts.audit(connection, context, "request.cancel", "request", uuid)
+            acting = context.acting_in(request.project)
+            self._parts.audit(connection, acting, "request.cancel", "request", uuid)
 
         self._parts.database.write(change)
 
@@ -282,7 +283,7 @@ class RequestCommands(RequestEnds):
             store.insert_order(connection, request, part)
             self._parts.audit(
                 connection,
-                context,
+                context.acting_in(part.project),
                 f"board.{part.action}",
                 "board",
                 part.board,

@@ -185,7 +185,7 @@ class RequestEnds:
             details |= {"source": "board", "said_user": ended.user}
         self._parts.audit(
             connection,
-            context,
+            context.acting_in(ended.project),
             f"board.{ended.action}",
             "board",
             ended.board,

@@ -149,6 +149,7 @@ class ServiceCommands:
         details: dict[str, Any],
     ) -> None:
         action = f"{KIND}.{verb}"
+        context = context.acting_in(about.project)
         self._parts.audit(connection, context, action, KIND, about.uuid, details=details)
         self._parts.emit(connection, about.project, f"{action}d", about.uuid, details)
 

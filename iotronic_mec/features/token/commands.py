@@ -163,7 +163,8 @@ class TokenCommands:
             found = store.get_token(connection, token, owner)
             store.delete_token(connection, found.uuid)
             told = {"name": found.name, "user": found.user}
-            self._note(connection, context, "token.revoke", found.uuid, told)
+            acting = context.acting_in(found.project)
+            self._note(connection, acting, "token.revoke", found.uuid, told)
 
         self._parts.database.write(change)
 
