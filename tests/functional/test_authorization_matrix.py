@@ -65,11 +65,11 @@ def leaks(seen: dict[str, Seen]) -> set[str]:
 
 
 def unlike(matrix: Matrix, line: dict[str, str], seen: dict[str, Seen]) -> set[str]:
-    """Return who got another 404 than for a thing that does not exist."""
+    """Return the outsiders whose 404 is not that for a thing that does not exist."""
     method, path = line["method"], line["path"]
     return {
         column
-        for column in ("member_other", "reader_other", "member_granted")
+        for column in ("member_other", "reader_other")
         if seen[column].status == 404
         and seen[column].told != matrix.nothing(method, path, CALLERS[column])
     }
@@ -175,7 +175,7 @@ def test_a_planted_word_is_found(matrix: Matrix, monkeypatch: pytest.MonkeyPatch
 
     [line] = [line for line in LINES if (line["method"], line["path"]) == SHOW_FLEET]
     assert seen["member_other"].status == 404
-    assert unlike(matrix, line, seen) == {"member_other", "reader_other", "member_granted"}
+    assert unlike(matrix, line, seen) == {"member_other", "reader_other"}
     assert leaks(seen) == {"member_other", "user_iot_other", "reader_other"}
 
 

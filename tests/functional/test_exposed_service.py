@@ -256,6 +256,46 @@ def test_a_driver_that_refuses_leaves_nothing(site: Site) -> None:
     assert act(site, "ServiceEnable").status_int == 200
 
 
+def test_a_failed_restore_takes_nothing_away(site: Site) -> None:
+    """What was open stays so when it cannot be opened once more; the cause is shown."""
+    online_board(site)
+    service(site)
+    act(site, "ServiceEnable")
+    tunnels = outside(site)[0]
+    tunnels.failure = DriverFailed("not now")
+
+    one = act(site, "ServiceRestore")
+    every = site.ask("POST", f"{BOARD}/restore", {}, token="member")
+    [during] = exposed(site)
+    tunnels.failure = None
+    again = act(site, "ServiceRestore")
+
+    assert (one.status_int, every.status_int) == (502, 502)
+    assert (during["state"], during["cause"]["code"]) == ("open", "iot.driver.failed")
+    assert again.status_int == 200
+    assert [(item["state"], item["cause"]) for item in exposed(site)] == [("open", None)]
+
+
+def test_what_a_driver_opens_too_late_is_given_back(site: Site) -> None:
+    """A board deleted, and its port given back, while a driver is opening: nothing stays open."""
+    board = online_board(site)
+    service(site)
+    tunnels = outside(site)[0]
+    whole = tunnels.open
+
+    def slow(tunnel: Tunnel) -> None:
+        site.ask("DELETE", f"/v1/boards/{board}", token="member")
+        settle(site)
+        whole(tunnel)
+
+    tunnels.open = slow  # type: ignore[method-assign]
+    late = act(site, "ServiceEnable")
+    settle(site)
+
+    assert (late.status_int, late.json["code"]) == (409, "iot.reach.withdrawn")
+    assert tunnels.open_now == {} and holdings(site) == []
+
+
 def test_what_cannot_be_given_back_is_kept_and_tried_again(site: Site) -> None:
     """D-27: a failing close is seen and retried; the port is nobody else's meanwhile."""
     narrow(site, 1)

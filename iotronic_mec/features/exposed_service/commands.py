@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from iotronic_mec.context import Context
+from iotronic_mec.errors import Error
 from iotronic_mec.feature import Parts
 from iotronic_mec.features.board.commands import check_online
 from iotronic_mec.features.board.model import Target
@@ -86,7 +87,7 @@ class ExposedServiceCommands(HolderCommands):
 
     @expose
     def restore(self, context: Context, *, board: str) -> None:
-        """Open all tunnels of a board once more.
+        """Open all tunnels of a board once more; one that fails does not stop the others.
 
         :raises errors.BoardOffline: the board has no session
         """
@@ -94,9 +95,15 @@ class ExposedServiceCommands(HolderCommands):
             target = self._board(connection, context, board)
             exposed = store.list_of_board(connection, target.uuid)
         check_online(target)
+        failed: list[Error] = []
         for each in exposed:
             if each.state == OPEN:
-                self._restore(context, each)
+                try:
+                    self._restore(context, each)
+                except Error as error:
+                    failed.append(error)
+        if failed:
+            raise failed[0]
 
     @expose
     def status(self, context: Context, *, board: str) -> str:
@@ -185,7 +192,7 @@ class ExposedServiceCommands(HolderCommands):
             holding_store.reopen_of(connection, exposed.uuid, now)
 
         self._parts.database.write(change)
-        self._bring(context, exposed.uuid)
+        self._bring(context, exposed.uuid, anew=True)
         return self._told(f"Service {exposed.name} restored, public port {exposed.public_port}")
 
     def _told(self, sentence: str) -> str:

@@ -228,16 +228,20 @@ class HolderCommands:
         del facts
         return {}
 
-    def _bring(self, context: Context, uuid: str) -> None:
+    def _bring(self, context: Context, uuid: str, *, anew: bool = False) -> None:
         """Have all that a row holds opened, and the row with it.
 
+        :param anew: it was open before: a failure leaves it as it was, with the cause
         :raises Error: the driver's own; everything is being given back
         """
         try:
             facts = self._holdings.open_all(uuid)
             self._opened(context, uuid, self._made(facts))
         except Error as error:
-            self._drop(context, uuid, because=error)
+            if anew:
+                self._leave_open(uuid, error)
+            else:
+                self._drop(context, uuid, because=error)
             raise
 
     def _opened(self, context: Context, uuid: str, values: Mapping[str, Any]) -> None:
@@ -248,6 +252,16 @@ class HolderCommands:
             if not done:
                 raise Withdrawn()
             self._note(connection, context, "open", uuid)
+
+        self._parts.database.write(change)
+
+    def _leave_open(self, uuid: str, error: Error) -> None:
+        now = self._parts.clock.now()
+        told = cause(error.to_wire()["code"], error.message)
+
+        def change(connection: Connection) -> None:
+            if self.rows.move(connection, uuid, (OPENING,), OPEN, now, cause=told):
+                store.settle_of(connection, uuid, now)
 
         self._parts.database.write(change)
 

@@ -168,6 +168,15 @@ def reopen_of(connection: Connection, holder: str, now: datetime) -> None:
     )
 
 
+def settle_of(connection: Connection, holder: str, now: datetime) -> None:
+    """Take all that a holder has for open, as it was before."""
+    connection.execute(
+        update(holding)
+        .where(holding.c.holder == holder, holding.c.state == OPENING)
+        .values(state=OPEN, updated_at=now)
+    )
+
+
 def delete_holding(connection: Connection, uuid: str) -> None:
     """Forget what has been given back; its port or name is free."""
     connection.execute(delete(holding).where(holding.c.uuid == uuid))
