@@ -269,8 +269,7 @@ class BoardCommands(BoardReports):
         uuid: str,
         fields: list[str] | None = None,
     ) -> None:
-        details = {"fields": fields} if fields else {}
-        context = context.acting_in(project)
+        context, details = context.acting_in(project), {"fields": fields} if fields else {}
         self._parts.audit(connection, context, action, "board", uuid, details=details)
         topic = {"board.create": "board.created", "board.delete": "board.deleted"}
         self._parts.emit(connection, project, topic.get(action, "board.updated"), uuid, details)
