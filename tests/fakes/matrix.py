@@ -231,6 +231,8 @@ BODIES: dict[str, Body] = {
     },
     "POST /v1/boards/{board}/webservices/renew": lambda things: {},
     "PUT /v1/boards/{board}/webservices": lambda things: {"name": "cam", "port": 8080},
+    "PUT /v1/quotas/{project}": lambda things: {"limits": {"boards": 5}},
+    "POST /healthcheck/boards/{board}": lambda things: {"say": "x"},
     "PUT /v1/boards/{board}/ports": lambda things: {"network": NETWORK},
 }
 """Route to a body that is right, so that only the rights decide."""
