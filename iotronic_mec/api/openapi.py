@@ -46,7 +46,7 @@ MEANINGS = {
     414: "The address is too long.",
     415: "A body of this type is not taken here.",
     422: "This Idempotency-Key was used with another body.",
-    429: "Too many wrong passwords; wait.",
+    429: "Too many requests, or wrong passwords or tokens; Retry-After says when to come back.",
     431: "A header is too long.",
     500: "An error of the server; the logs hold more under the request id.",
     502: "A system outside the cloud refused; `details` and the message say which.",
@@ -299,6 +299,8 @@ def _headers(route: Route, status: int) -> dict[str, Any]:
         names.append("Location")
     if status == 401:
         names.append("WWW-Authenticate")
+    if status in (429, 503):
+        names.append("Retry-After")
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
@@ -339,6 +341,10 @@ _HEADERS = {
     },
     versions.HEADER: {"description": "The version this was served with.", "schema": _TEXT},
     "Location": {"description": "Where the thing is.", "schema": {**_TEXT, "format": "uri"}},
+    "Retry-After": {
+        "description": "Seconds until it makes sense to try again.",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": _TEXT},
 }
 
