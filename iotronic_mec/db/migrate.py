@@ -16,7 +16,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData, create_engine, text
+from sqlalchemy import Connection, Engine, LargeBinary, MetaData, Text, create_engine, text
+from sqlalchemy.dialects.mysql import LONGTEXT, MEDIUMBLOB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -123,12 +124,27 @@ def compare(url: str, metadata: MetaData) -> list[str]:
     engine = _present_only(url)
     try:
         with engine.connect() as connection:
-            found = compare_metadata(MigrationContext.configure(connection), metadata)
+            context = MigrationContext.configure(connection, opts={"compare_type": type_differs})
+            found = compare_metadata(context, metadata)
     except (DBAPIError, sqlite3.Error) as error:
         raise Unavailable(f"the database cannot be read: {error}") from error
     finally:
         engine.dispose()
     return [str(difference) for difference in found]
+
+
+def type_differs(
+    _context: object, _found: object, _wanted: object, found_type: object, wanted_type: object
+) -> bool | None:
+    """Say that MariaDB's long text or bytes are what was wanted; ``None``: compare as usual.
+
+    It makes a LONGTEXT of a text of that many characters, which need up to four bytes each.
+    """
+    impl = getattr(wanted_type, "impl", wanted_type)
+    long = (isinstance(found_type, LONGTEXT) and isinstance(impl, Text)) or (
+        isinstance(found_type, MEDIUMBLOB) and isinstance(impl, LargeBinary)
+    )
+    return False if long else None
 
 
 def integrity(url: str) -> list[str]:

@@ -129,7 +129,9 @@ def test_upgrade_gives_the_models(empty: str) -> None:
     migrate.upgrade(empty)
 
     def look(connection: Connection) -> tuple[list[Any], dict[str, set[str | None]]]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": migrate.type_differs}
+        )
         inspector = inspect(connection)
         indexes = {
             name: {index["name"] for index in inspector.get_indexes(name)}
