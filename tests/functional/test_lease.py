@@ -319,7 +319,8 @@ def test_a_start_that_crossed_the_revocation_is_ended(bench: Bench) -> None:
     bench.act("PluginStart")
     bench.step()
 
-    assert bench.sent(names.PLUGIN_END) != []
+    # by the revocation, which may have come first, and after the start
+    assert len(bench.sent(names.PLUGIN_END)) == 2
     assert bench.desired()["running"] is False
 
 

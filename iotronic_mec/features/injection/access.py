@@ -104,11 +104,13 @@ def _others(
     return Spot(board=target, plugin=found, lent=(*target.lent, lent))
 
 
-def note_start(parts: Parts, connection: Connection, spot: Spot, *, anew: bool) -> None:
+def note_start(parts: Parts, connection: Connection, spot: Spot, *, anew: bool) -> bool:
     """Write down, with the order to start, under which grants a plugin runs from now on.
 
     One that runs by its owner's right goes on so, whoever starts it anew; one
     that runs under grants is the owner's when the owner starts it anew.
+
+    :returns: whether it begins under grants now
     """
     board, plugin = spot.board.uuid, spot.plugin.uuid
     thing = (board, PLUGIN, plugin)
@@ -118,8 +120,10 @@ def note_start(parts: Parts, connection: Connection, spot: Spot, *, anew: bool) 
     if spot.lent:
         if leased or not runs:
             leases.begin(parts, connection, thing, spot.lent)
+            return True
     elif anew or not runs:
         lease_store.remove(connection, thing)
+    return False
 
 
 def note_inject(parts: Parts, connection: Connection, spot: Spot, onboot: bool) -> bool:

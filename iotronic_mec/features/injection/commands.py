@@ -157,9 +157,7 @@ class InjectionCommands:
         check_online(place.board)
         changes = action in _CHANGES_BOARD
         order = self._order(context, place, action, procedure, given, record_first=changes)
-        if place.lent and action in STARTS:
-            given = {**given, LEASED: True}
-        before = self._desire(action, place, given) if changes else None
+        before = self._desire(order, place, given) if changes else None
         return self._run(context, order, before, wait=wait)
 
     @expose
@@ -235,8 +233,9 @@ class InjectionCommands:
             record_first=record_first,
         )
 
-    def _desire(self, action: str, place: Spot, given: Mapping[str, Any]) -> Any:
+    def _desire(self, order: Order, place: Spot, given: Mapping[str, Any]) -> Any:
         """Return what notes, with the order, whether the plugin should run."""
+        action = order.action
         running = action != "PluginStop"
         values: dict[str, Any] = {"running": running}
         if running and given.get("parameters") is not None:
@@ -244,7 +243,10 @@ class InjectionCommands:
 
         def before(connection: Connection) -> None:
             if action in STARTS:
-                note_start(self._parts, connection, place, anew=action == "PluginReboot")
+                anew = action == "PluginReboot"
+                # stored with the order: without its lease it must not be sent
+                if note_start(self._parts, connection, place, anew=anew):
+                    order.parameters[LEASED] = True
             store.change(connection, place.board.uuid, place.plugin.uuid, values)
 
         return before
