@@ -130,3 +130,16 @@ def test_refused_changes_leave_no_row(busy: Site) -> None:
     busy.ask("DELETE", "/v1/users/admin")
 
     assert busy.ask("GET", "/v1/audit/head").json == before
+
+
+def test_ids_in_any_spelling(site: Site) -> None:
+    """Projects and users are found by their ids as Keystone writes them, without dashes."""
+    site.ask("POST", "/v1/fleets", {"name": "trucks"}, token="member")
+    me = site.ask("GET", "/v1/whoami", token="member").json
+    project, user = (me[name].replace("-", "").upper() for name in ("project", "user"))
+
+    path = f"/v1/audit?action=fleet.create&project={project}&user={user}"
+    answers = [site.ask("GET", path, token=who) for who in ("member", "admin")]
+
+    assert [answer.status_int for answer in answers] == [200, 200]
+    assert [len(answer.json["audit"]) for answer in answers] == [1, 1]

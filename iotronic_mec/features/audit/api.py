@@ -11,6 +11,7 @@ from iotronic_mec.feature import Route
 from iotronic_mec.features.audit import store
 from iotronic_mec.features.audit.model import AuditRow
 from iotronic_mec.features.audit.schema import AuditList, AuditQuery, HeadShape
+from iotronic_mec.ids import is_uuid, normal_uuid
 
 FILTERS = ("project", "user", "action", "target_kind", "target", "outcome", "request_id")
 
@@ -19,6 +20,10 @@ def index(call: Call) -> dict[str, Any]:
     """List the rows a caller may see, in the order of the chain."""
     query: AuditQuery = call.query
     filters = {name: value for name in FILTERS if (value := getattr(query, name)) is not None}
+    for name in ("project", "user"):
+        if is_uuid(filters.get(name, "")):
+            # Keystone writes no dashes
+            filters[name] = normal_uuid(filters[name])
     if not call.allows("iot:audit:get_all"):
         if filters.get("project", call.context.project) != call.context.project:
             raise BadRequest(
