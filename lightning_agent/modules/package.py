@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lightning_agent.errors import Busy
 from lightning_agent.modules.aside import aside
 from lightning_agent.modules.base import Module, Parts, parameters_of, procedure
 from lightning_agent.modules.command import CommandFailed, Outcome, run_command
@@ -57,7 +58,7 @@ class Package(Module):
 
     async def _work(self, argv: list[str], limit_s: float) -> Outcome:
         if self._busy:
-            raise PackageBusy("another package operation is under way on this board")
+            raise Busy("another package operation is under way on this board")
         self._busy = True
         limit_s = min(limit_s, self.parts.owner.work_limit_s)
         try:
@@ -76,12 +77,6 @@ class Package(Module):
     async def _restart(self) -> None:
         await self.parts.power.flush()
         await self.parts.power.restart()
-
-
-class PackageBusy(CommandFailed):
-    """Another package operation is under way; the same order may succeed later."""
-
-    code = "busy"
 
 
 def package_command(wanted: PackageParameters) -> list[str]:

@@ -20,6 +20,7 @@ from lightning_agent.modules.base import BadParameters, Parts
 from lightning_agent.modules.command import CommandFailed, CommandTimeout, run_command
 from lightning_agent.modules.device import Device
 from lightning_agent.modules.keeper import Keeper
+from lightning_agent.modules.leases import Leases
 from lightning_agent.modules.package import Package, package_command, upgrade_command
 from lightning_agent.modules.reset import Reset
 from lightning_agent.modules.rest import Rest, RestFailed, RestRefused, RestTimeout
@@ -29,8 +30,10 @@ from lightning_agent.protocol.device import PackageParameters
 from lightning_agent.protocol.errors import BadMessage
 from lightning_agent.state import leftovers
 from lightning_agent.state.disk import DirectDisk
+from lightning_agent.state.lease import LeaseReader
 from lightning_agent.state.store import Store
 from tests.agent.stand_ins import (
+    BOARD,
     FakeFetcher,
     FakeLink,
     FakePower,
@@ -70,7 +73,10 @@ class Bench:
         self.store = Store(folder, DirectDisk())
         link: Any = self.link
         fetcher: Any = FakeFetcher()
-        self.keeper = Keeper(link=link, store=self.store, fetcher=fetcher, clock=Clock())
+        leases = Leases(link=link, store=self.store, reader=LeaseReader(folder, BOARD))
+        self.keeper = Keeper(
+            link=link, store=self.store, fetcher=fetcher, clock=Clock(), leases=leases
+        )
         self.parts = Parts(
             clock=Clock(),
             link=link,

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import text
+
 from iotronic_mec.ids import new_uuid
 from tests.fakes.reach import make_board, set_online
 from tests.fakes.site import PASSWORD, Site
@@ -67,9 +69,11 @@ def people(site: Site) -> None:
             site.add(f"{project}-{role}", "reader" if role == "norole" else role, project=project)
     site.add("lent-member", "member", project="lent")
     site.parts.database.write(
-        lambda connection: connection.exec_driver_sql(
-            "UPDATE identity_role SET role = 'nothing' WHERE user_id IN"
-            " (SELECT id FROM identity_user WHERE name LIKE '%-norole')"
+        lambda connection: connection.execute(
+            text(
+                "UPDATE identity_role SET role = 'nothing' WHERE user_id IN"
+                " (SELECT id FROM identity_user WHERE name LIKE '%-norole')"
+            )
         )
     )
 

@@ -16,6 +16,7 @@ from webob import Request
 from iotronic_mec.api.app import Application, build
 from iotronic_mec.api.auth import Credentials, Identity
 from iotronic_mec.api.policy import Policies
+from iotronic_mec.context import Context
 from iotronic_mec.errors import Unauthenticated
 from iotronic_mec.features import blob as blobs
 from iotronic_mec.features import plugin as plugins
@@ -24,6 +25,7 @@ from iotronic_mec.features.blob.table import blob, blob_reservation, blob_use
 from iotronic_mec.features.plugin.commands import PluginCommands
 from iotronic_mec.features.plugin.model import PluginInUse
 from iotronic_mec.features.plugin.table import plugin as plugin_table
+from iotronic_mec.rpc.expose import expose
 from iotronic_mec.rpc.server import Dispatcher
 from tests.fakes.conductor import PROJECT, USER, FakeConductor, conductor
 
@@ -46,6 +48,18 @@ class ByToken:
         if not role:
             raise Unauthenticated()
         return Identity(user=USER, user_name="someone", project=project, roles=(role,))
+
+
+class NoGrants:
+    """Nobody has lent anything."""
+
+    namespace = "grant"
+
+    @expose
+    def use(self, context: Context, **_asked: str) -> bool:
+        """Say no."""
+        del context
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +122,7 @@ def plugin_cloud(folder: Path) -> Iterator[PluginCloud]:
         application = build(
             features=FEATURES,
             settings=settings,
-            conductor=Dispatcher([BlobCommands(parts, {}), PluginCommands(parts, {})]),
+            conductor=Dispatcher([BlobCommands(parts, {}), PluginCommands(parts, {}), NoGrants()]),
             database=parts.database,
             storage=parts.storage,
             clock=parts.clock,

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.fakes.boards import end_as, succeed
 from tests.fakes.site import BASE_URL, Site, fault
@@ -17,10 +18,12 @@ def online(site: Site, name: str, **more: Any) -> str:
     """Make a board that is online; return its uuid."""
     made = site.ask("POST", "/v1/boards", {"name": name, **more}, token="member").json
     site.parts.database.write(
-        lambda connection: connection.exec_driver_sql(
-            "UPDATE board SET status = 'online', session = '7', agent = ?, public_key = ?"
-            " WHERE uuid = ?",
-            (AGENT, "0" * 64, made["uuid"]),
+        lambda connection: connection.execute(
+            text(
+                "UPDATE board SET status = 'online', session = '7', agent = :agent,"
+                " public_key = :key WHERE uuid = :uuid"
+            ),
+            {"agent": AGENT, "key": "0" * 64, "uuid": made["uuid"]},
         )
     )
     return str(made["uuid"])

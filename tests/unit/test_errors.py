@@ -36,7 +36,7 @@ def test_says_something_by_itself(kind: type[errors.Error]) -> None:
 def test_status(kind: type[errors.Error]) -> None:
     """Every error has a status of HTTP that says whose fault it is."""
     assert kind.http_status in {400, 401, 403, 404, 405, 406, 409, 413, 414, 415, 422, 429} or (
-        kind.http_status in {500, 503, 504}
+        kind.http_status in {500, 502, 503, 504}
     )
 
 

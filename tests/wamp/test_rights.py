@@ -82,7 +82,12 @@ def test_a_code_cannot_forge_the_caller_of_a_call(enrolling: Client) -> None:
     """The same enrolment passes as itself and is refused in another's name."""
     assert refusal(lambda: enrol(enrolling, forward_for=FORGED)) == NOT_AUTHORIZED
 
-    assert set(in_reactor(lambda: enrol(enrolling))) == {"board", "name", "project"}
+    assert set(in_reactor(lambda: enrol(enrolling))) == {
+        "board",
+        "name",
+        "project",
+        "lease_key",
+    }
 
 
 def test_a_board_cannot_forge_the_publisher_of_an_event(board: Client, identity: Identity) -> None:
