@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from iotronic_mec.background import Background
 from iotronic_mec.counted import NO_QUOTA, NO_RATE, Counted, QuotaKeeper, Rate
 from iotronic_mec.ids import new_uuid
 from iotronic_mec.lent import Lent, Place
@@ -293,6 +294,7 @@ class Parts:
     on_join: tuple[Callable[[Parts, Any, str, Any], list[dict[str, Any]]], ...] = ()
     on_report: tuple[Callable[[Parts, Any, str, Any], None], ...] = ()
     outside: Outside | None = None
+    background: Background = field(default_factory=Background)
     process: str = field(default_factory=new_uuid)
     """This process's life: another one after each start."""
 

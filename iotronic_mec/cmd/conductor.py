@@ -88,6 +88,7 @@ def run(given: service.Service) -> int:
     relay.stop()
     leader.stop()
     commands["request"].stop()
+    parts.background.stop()
     database.close()
     if held is not None:
         os.close(held)

@@ -206,6 +206,7 @@ def _open(folder: Path, database: Database) -> Iterator[Core]:
         )
     finally:
         commands["request"]._pool.shutdown(wait=True)
+        parts.background.stop()
         database.close()
 
 

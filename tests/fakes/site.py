@@ -165,6 +165,7 @@ def _open(folder: Path, database: Database, limits: dict[str, Any]) -> Iterator[
     finally:
         used.stop()
         commands["request"].stop()
+        parts.background.stop()
         database.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +12,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from iotronic_mec import lease_token
+from iotronic_mec.background import Background
 from iotronic_mec.context import system_context
-from iotronic_mec.errors import BoardLost
+from iotronic_mec.errors import BoardLost, Unavailable
 from iotronic_mec.events.relay import Relay
-from iotronic_mec.features.lease.commands import LeaseCommands
+from iotronic_mec.features.lease.commands import LeaseCommands, tell_boards
 from iotronic_mec.registry import FEATURES
 from lightning_agent.protocol import names
 from lightning_agent.protocol.messages import OperationCall
@@ -103,6 +106,7 @@ class Bench:
         """Hand on the events there are."""
         while self.relay.step():
             pass
+        assert self.site.parts.background.wait(10)
 
 
 @pytest.fixture
@@ -336,3 +340,62 @@ def test_a_board_that_cannot_be_told_holds_nobody_up(bench: Bench) -> None:
 
     assert revoked.status_int == 204
     assert bench.desired()["running"] is False
+
+
+def test_a_board_that_hangs_holds_no_other_up(bench: Bench) -> None:
+    """Whoever hands events on waits for no board; a later revocation reaches another one."""
+    site, silent, answered = bench.site, bench.board, threading.Event()
+    first = bench.lend()
+    bench.act("PluginStart")
+    bench.board = bring_online(site, "second")
+    bench.join()
+    bench.put("member")
+    second = bench.lend()
+    bench.act("PluginStart")
+    release, told = threading.Event(), threading.Event()
+
+    def answer(call: OperationCall) -> Any:
+        if call.action == "PluginEnd" and site.boards.calls[-1][0] == silent:
+            release.wait(5)
+            answered.set()
+        elif call.action == "PluginEnd":
+            told.set()
+        return succeed()(call)
+
+    site.boards.answer = answer
+    site.ask("DELETE", f"/v1/grants/{first}", token="member")
+    bench.relay.step()
+    site.ask("DELETE", f"/v1/grants/{second}", token="member")
+    bench.relay.step()
+
+    other_was_told, silent_had_answered = told.wait(4), answered.is_set()
+    release.set()
+    assert (other_was_told, silent_had_answered) == (True, False)
+    assert site.parts.background.wait(10)
+
+
+def test_what_does_not_fit_comes_again(bench: Bench) -> None:
+    """While too many boards are being told the event waits; nobody is forgotten."""
+    full, release = Background(1, 1), threading.Event()
+
+    def hang() -> None:
+        release.wait(10)
+
+    assert full.take([hang])
+    grant = bench.lend()
+    bench.act("PluginStart")
+    bench.site.ask("DELETE", f"/v1/grants/{grant}", token="member")
+    busy = replace(bench.site.parts, background=full)
+    thing = [bench.board, "plugin", bench.plugin]
+    ended = {"body": {"things": [thing], "reason": "grant_revoked"}}
+
+    with pytest.raises(Unavailable):
+        tell_boards(busy, ended)
+    before = bench.sent(names.PLUGIN_END)
+    release.set()
+    assert full.wait(10)
+    tell_boards(busy, ended)
+
+    assert full.wait(10)
+    full.stop()
+    assert (before, len(bench.sent(names.PLUGIN_END))) == ([], 1)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from iotronic_mec import errors, lease_token
 from iotronic_mec.context import system_context
 from iotronic_mec.feature import Parts
 from iotronic_mec.features.board import store as board_store
-from iotronic_mec.features.board.model import ONLINE, BoardNotFound
+from iotronic_mec.features.board.model import ONLINE, BoardNotFound, Target
 from iotronic_mec.features.grant import store as grant_store
 from iotronic_mec.features.grant.model import LIVE
 from iotronic_mec.features.lease import store
@@ -37,9 +37,6 @@ TOPIC = "lease.ended"
 
 END_LIMIT_S = 5.0
 """Seconds a board has to end something."""
-
-TELLERS = 16
-"""Boards told at the same time."""
 
 PER_EVENT = 100
 """Most things in one event."""
@@ -195,44 +192,45 @@ def renew(
 
 
 def tell_boards(parts: Parts, event: Mapping[str, Any]) -> None:
-    """Have boards end things now; consumer of events.
+    """Have boards end things now, without waiting for them; consumer of events.
 
     A board that is away is not told: it gets what is desired at its next join.
+    One that does not answer, or whose order is lost with this process, gets no
+    new lease.
+
+    :raises errors.Unavailable: too many boards are being told; the event comes again
     """
-    things = [tuple(thing) for thing in event["body"]["things"]]
     reason = str(event["body"]["reason"])
-    with ThreadPoolExecutor(min(TELLERS, len(things)), thread_name_prefix="lease-end") as pool:
-        for board, _, subject in things:
-            pool.submit(_tell_board, parts, board, subject, reason)
+    work = []
+    with parts.database.read() as connection:
+        for board, _, subject in event["body"]["things"]:
+            try:
+                target = board_store.find_target(connection, "", board, every=True)
+            except BoardNotFound:
+                continue
+            if target.status == ONLINE:
+                work.append(partial(_tell_board, parts, target, subject, reason))
+    if not parts.background.take(work):
+        raise errors.Unavailable("too many boards are being told to end something")
 
 
-def _tell_board(parts: Parts, board: str, subject: str, reason: str) -> None:
+def _tell_board(parts: Parts, target: Target, subject: str, reason: str) -> None:
+    message = OperationCall(
+        operation=new_uuid(),
+        request=new_uuid(),
+        action="PluginEnd",
+        project=target.project,
+        user="system",
+        remaining_s=END_LIMIT_S,
+        parameters={"plugin": subject, "cause": reason},
+    ).to_wire()
+    context = system_context(END_LIMIT_S + 1)
     try:
-        with parts.database.read() as connection:
-            target = board_store.find_target(connection, "", board, every=True)
-        if target.status != ONLINE:
-            return
-        message = OperationCall(
-            operation=new_uuid(),
-            request=new_uuid(),
-            action="PluginEnd",
-            project=target.project,
-            user="system",
-            remaining_s=END_LIMIT_S,
-            parameters={"plugin": subject, "cause": reason},
-        ).to_wire()
         parts.boards.call(
-            system_context(END_LIMIT_S + 1),
-            target.agent,
-            board,
-            names.PLUGIN_END,
-            message,
-            END_LIMIT_S,
+            context, target.agent, target.uuid, names.PLUGIN_END, message, END_LIMIT_S
         )
-    except BoardNotFound:
-        return
     except errors.Error as error:
-        LOG.warning("board %s was not told to end %s: %s", board, subject, error.message)
+        LOG.warning("board %s was not told to end %s: %s", target.uuid, subject, error.message)
 
 
 def _until(parts: Parts, connection: Connection, lease: Lease) -> datetime | None:
