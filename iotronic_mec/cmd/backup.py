@@ -3,6 +3,8 @@
 The file is a tar archive: ``manifest.json``, the tables as lines of JSON, the
 blobs they name, and the private files of the state directory. Whoever has it
 is the cloud, so it is readable by its owner only; it is not encrypted.
+Separate processes are backed up with the files of ``--config-file``: their storage,
+and their shared secret, wherever it lies.
 The database is read in one moment, beside a running cloud; blobs are copied
 after it, and a blob a row names stays in the storage for an hour at least.
 """
@@ -14,10 +16,10 @@ import io
 import os
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import orjson
 
@@ -27,12 +29,16 @@ from iotronic_mec.cmd import core
 from iotronic_mec.conf import load
 from iotronic_mec.db import dump, migrate
 from iotronic_mec.db.engine import is_sqlite, sqlite_url
-from iotronic_mec.drivers.load import load_storage
 from iotronic_mec.drivers.storage.base import Storage
 from iotronic_mec.errors import BadRequest, Conflict, Unavailable
 
+Result = TypeVar("Result")
+
 FORMAT = 1
 """Version of the archive."""
+
+FORMAT_SEPARATE = 2
+"""Version of an archive of separate processes: the one before and :data:`SHARED_KEY`."""
 
 CHUNK_BYTES = 1_048_576
 """Bytes copied at once."""
@@ -42,44 +48,50 @@ MAX_FILE_BYTES = 16_777_216
 
 CONFIGURATION = "iotronic.conf"
 
+SHARED_KEY = "cloud/secret.key"
+"""Name in the archive of the secret separate processes share."""
+
 SEGMENTS = "audit"
 """Folder of the state directory with the audit's sealed segments."""
 
 
-def backup(folder: Path, target: Path) -> dict[str, int]:
+def backup(folder: Path, target: Path, given: Sequence[Path] = ()) -> dict[str, int]:
     """Write the archive; return how many rows, blobs and files are in it.
 
+    :param given: configuration files of separate processes
     :raises Conflict: there is such a file
-    :raises Unavailable: the database is not at this release's revision, or a
-        blob is missing in the storage
+    :raises Unavailable: the database is not at this release's revision, a blob is
+        missing in the storage, or the shared secret cannot be read
     """
     if target.exists():
         raise Conflict(f"{target} exists: name another file")
-    url = core.database_url(folder)
+    url = core.database_url(folder, given)
     present = migrate.present(url)
     if present != migrate.head():
         raise Unavailable(
             f"the database is at {present or 'no revision'}, this release at {migrate.head()}: "
             "run 'iotronic-mec db upgrade', or the release it belongs to"
         )
-    storage = load_storage(load(folder).storage.driver, folder / "blobs")
+    storage = core.storage(folder, given)
+    private = {f"files/{path.relative_to(folder)}": path for path in _private(folder)}
+    if given:
+        private[SHARED_KEY] = _readable(secret_path(folder, given))
     counts = {"rows": 0, "blobs": 0, "files": 0}
     digests: dict[str, str] = {}
     with _written(target) as file, tarfile.open(fileobj=file, mode="w") as archive:
         held = _add_tables(archive, url, digests, counts)
         for digest in sorted(held):
             size = storage.size(digest)
-            with storage.open(digest) as content:
-                _add(archive, f"blobs/{digest}", content, size)
+            with storage.open(digest) as blob:
+                _add(archive, f"blobs/{digest}", blob, size)
             counts["blobs"] += 1
-        for path in _private(folder):
-            private = path.read_bytes()
-            name = f"files/{path.relative_to(folder)}"
-            digests[name] = hashlib.sha256(private).hexdigest()
-            _add(archive, name, io.BytesIO(private), len(private))
+        for name, path in private.items():
+            content = path.read_bytes()
+            digests[name] = hashlib.sha256(content).hexdigest()
+            _add(archive, name, io.BytesIO(content), len(content))
             counts["files"] += 1
         manifest = {
-            "format": FORMAT,
+            "format": FORMAT_SEPARATE if given else FORMAT,
             "release": __version__,
             "revision": present,
             "time": iso(Clock().now()),
@@ -91,28 +103,81 @@ def backup(folder: Path, target: Path) -> dict[str, int]:
     return counts
 
 
-def restore(folder: Path, source: Path) -> dict[str, int]:
+def restore(
+    folder: Path, source: Path, given: Sequence[Path] = ()
+) -> tuple[dict[str, int], Path | None]:
     """Make a state directory and its database from an archive.
 
     Everything is checked before anything is written; the database comes last
     and whole, so a restore that was interrupted is simply begun again. An
     ``iotronic.conf`` that is there is kept: it may name another database.
 
-    :raises Conflict: the database has rows
+    :param given: configuration files of separate processes
+    :returns: what was in it, and the file with the secret where that was put apart
+    :raises Conflict: the database has rows, or the secret's file holds another one
     :raises BadRequest: the archive is damaged, or of a newer release
     """
     try:
         with tarfile.open(source, mode="r:") as archive:
             manifest = _checked(archive)
-            url = _target(archive, folder)
-            _write_files(archive, folder)
-            storage = load_storage(load(folder).storage.driver, folder / "blobs")
-            _write_blobs(archive, storage)
+            secret = _secret(archive, folder, given)
+            url = _target(archive, folder, given)
+            _write_files(archive, folder, apart=secret)
+            if secret is not None:
+                path, content = secret
+                if not path.exists():
+                    _replace(path, [content])
+            _write_blobs(archive, core.storage(folder, given))
             _write_rows(archive, folder, url)
     except (tarfile.TarError, orjson.JSONDecodeError, KeyError, EOFError) as error:
         raise BadRequest(f"{source} is no whole backup: {error}") from error
-    counts: dict[str, int] = manifest["counts"]
-    return counts
+    return manifest["counts"], None if secret is None else secret[0]
+
+
+def secret_path(folder: Path, given: Sequence[Path]) -> Path:
+    """Return the file with the secret of separate processes; without any, standalone's."""
+    return folder / str(load(folder, given).cloud.secret_file if given else "secret.key")
+
+
+def _readable(path: Path) -> Path:
+    """Return the file if it can be read.
+
+    :raises Unavailable: it cannot
+    """
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise Unavailable(
+            f"[cloud] secret_file: {path} cannot be read: run this as a user who may; without it "
+            "codes and tokens of a restored cloud were void"
+        )
+    return path
+
+
+def _secret(
+    archive: tarfile.TarFile, folder: Path, given: Sequence[Path]
+) -> tuple[Path, bytes] | None:
+    """Return where the secret goes and what it is; ``None`` when it is one of the files.
+
+    :raises Conflict: another one is there, or it cannot be put there
+    """
+    names = [SHARED_KEY, "files/secret.key"] if given else [SHARED_KEY]
+    entry = next(
+        (each for name in names for each in archive.getmembers() if each.name == name), None
+    )
+    if entry is None:
+        return None
+    path, content = secret_path(folder, given), b"".join(_chunks(archive, entry))
+    if path.exists():
+        if not os.access(path, os.R_OK) or path.read_bytes() != content:
+            raise Conflict(
+                f"{path} is not the secret of this backup: move it away, or name another "
+                "[cloud] secret_file"
+            )
+    elif not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+        raise Conflict(
+            f"the cloud's secret belongs into {path}: make that folder and run this as a user "
+            "who may write there, or name another [cloud] secret_file"
+        )
+    return path, content
 
 
 def _add_tables(
@@ -184,7 +249,7 @@ def _checked(archive: tarfile.TarFile) -> dict[str, Any]:
         for chunk in _chunks(archive, entry):
             summed.update(chunk)
         found[entry.name] = summed.hexdigest()
-    if manifest.get("format") != FORMAT:
+    if manifest.get("format") not in (FORMAT, FORMAT_SEPARATE):
         raise BadRequest("there is no manifest of a format this release reads")
     wanted: dict[str, str] = manifest["sha256"]
     for name, digest in found.items():
@@ -207,6 +272,8 @@ def _checked(archive: tarfile.TarFile) -> dict[str, Any]:
 def _is_plain(place: str, rest: str) -> bool:
     parts = rest.split("/")
     deep = len(parts) == 2 and place == "files" and parts[0] == SEGMENTS
+    if f"{place}/{rest}" == SHARED_KEY:
+        return True
     return (
         place in ("tables", "blobs", "files")
         and (len(parts) == 1 or deep)
@@ -228,7 +295,7 @@ def _of(archive: tarfile.TarFile, place: str) -> Iterator[tuple[str, tarfile.Tar
             yield rest, entry
 
 
-def _target(archive: tarfile.TarFile, folder: Path) -> str:
+def _target(archive: tarfile.TarFile, folder: Path, given: Sequence[Path]) -> str:
     """Return the URL of the database to fill; it has no rows.
 
     :raises Conflict: it has, or is of another revision
@@ -238,7 +305,7 @@ def _target(archive: tarfile.TarFile, folder: Path) -> str:
         raise Conflict(f"{place} exists: restore into another state directory, or move it away")
     folder.chmod(0o700)
     _write_files(archive, folder, only=CONFIGURATION)
-    url = core.database_url(folder)
+    url = core.database_url(folder, given)
     if not is_sqlite(url) and migrate.present(url) is not None:
         if migrate.present(url) != migrate.head():
             raise Conflict("the database is not empty: restore into an empty one")
@@ -248,10 +315,17 @@ def _target(archive: tarfile.TarFile, folder: Path) -> str:
     return url
 
 
-def _write_files(archive: tarfile.TarFile, folder: Path, only: str | None = None) -> None:
+def _write_files(
+    archive: tarfile.TarFile,
+    folder: Path,
+    only: str | None = None,
+    apart: tuple[Path, bytes] | None = None,
+) -> None:
     for name, entry in _of(archive, "files"):
         path = folder / name
         if only not in (None, name) or (name == CONFIGURATION and path.exists()):
+            continue
+        if apart is not None and path == apart[0]:
             continue
         path.parent.mkdir(mode=0o700, exist_ok=True)
         _replace(path, _chunks(archive, entry))
@@ -300,7 +374,7 @@ def _fill(archive: tarfile.TarFile, entries: dict[str, tarfile.TarInfo], url: st
             raise BadRequest(f"the backup has an unknown table {sorted(unknown)[0][:64]}")
 
 
-def guarded(folder: Path, work: Callable[[], dict[str, int]]) -> dict[str, int]:
+def guarded(folder: Path, work: Callable[[], Result]) -> Result:
     """Do something while no conductor runs on the state directory.
 
     :raises ConductorRuns: one runs

@@ -32,6 +32,7 @@ from iotronic_mec.db.engine import is_sqlite, open_database, sqlite_url
 from iotronic_mec.db.leader import Leader
 from iotronic_mec.db.session import Database
 from iotronic_mec.drivers.load import load_ledger, load_outside, load_storage
+from iotronic_mec.drivers.storage.base import Storage
 from iotronic_mec.errors import Error, Unavailable
 from iotronic_mec.events.outbox import Outbox
 from iotronic_mec.events.relay import Relay
@@ -110,6 +111,16 @@ def database_url(folder: Path, given: Sequence[Path] = ()) -> str:
 def blobs(settings: Settings) -> Path:
     """Return the folder of the filesystem storage."""
     return settings.storage_path or settings.state_dir / "blobs"
+
+
+def storage(folder: Path, given: Sequence[Path] = ()) -> Storage:
+    """Return the storage the processes of a cloud use.
+
+    :param given: configuration files to read instead of the state directory's
+    :raises BadConfiguration: the configuration file cannot be used
+    """
+    options = load(folder, given).storage
+    return load_storage(options.driver, folder / (options.path if given else "blobs"))
 
 
 def build_parts(
@@ -266,6 +277,7 @@ def run(settings: Settings) -> int:
     core.relay.stop()
     core.leader.stop()
     core.commands["request"].stop()
+    core.parts.background.stop()
     used.stop()
     database.close()
     os.close(held)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from iotronic_mec.audit_chain import verify
-from iotronic_mec.cmd import backup, core, import_command
+from iotronic_mec.cmd import backup, core, import_command, service
 from iotronic_mec.db import migrate
 from iotronic_mec.db.base import metadata
 from iotronic_mec.db.engine import open_database
@@ -25,8 +25,15 @@ MAX_SHOWN = 20
 
 def run(arguments: list[str]) -> int:
     """Read the arguments and do it; return the exit code."""
-    given = _parser().parse_args(arguments)
-    folder: Path = given.state_dir.absolute()
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        folder = _folder(given)
+    except Error as error:
+        print(f"iotronic-mec db: {error.message}", file=sys.stderr)
+        return 1
+    if folder is None:
+        parser.error("name the cloud with --state-dir or --config-file")
     if not folder.is_dir() and given.do is not _restore:
         print(f"iotronic-mec db: {folder} is no state directory: name it with --state-dir")
         return 1
@@ -48,17 +55,42 @@ def _parser() -> argparse.ArgumentParser:
         ("restore", _restore, "make a state directory and its database from a backup"),
     ):
         command = commands.add_parser(name, help=told, description=told)
+        files = do in (_backup, _restore)
         command.add_argument(
-            "--state-dir", type=Path, required=True, help="the cloud's state directory"
+            "--state-dir", type=Path, required=not files, help="the cloud's state directory"
         )
         command.set_defaults(do=do)
-        if do in (_backup, _restore):
+        if files:
             command.add_argument("file", type=Path, help="the backup")
+            command.add_argument(
+                "--config-file",
+                type=Path,
+                action="append",
+                metavar="FILE",
+                help="configuration of separate processes, whose [cloud] state_dir is used "
+                "without --state-dir; may be repeated, a later file outranks an earlier one",
+            )
     told = "import the records of an IoTronic database; a dry run unless --apply is given"
     command = commands.add_parser("import-iotronic", help=told, description=told)
     import_command.add_arguments(command)
     command.set_defaults(do=import_command.run)
     return parser
+
+
+def _files(given: argparse.Namespace) -> list[Path]:
+    return [path.absolute() for path in getattr(given, "config_file", None) or ()]
+
+
+def _folder(given: argparse.Namespace) -> Path | None:
+    """Return the state directory, ``None`` when nothing names one.
+
+    :raises BadConfiguration: a configuration file cannot be used
+    """
+    files = _files(given)
+    conf = service.read_files(files) if files else None
+    if given.state_dir is not None:
+        return Path(given.state_dir).absolute()
+    return None if conf is None else Path(conf.cloud.state_dir).absolute()
 
 
 def _version(folder: Path, _given: argparse.Namespace) -> int:
@@ -78,13 +110,16 @@ def _upgrade(folder: Path, _given: argparse.Namespace) -> int:
 
 
 def _backup(folder: Path, given: argparse.Namespace) -> int:
-    counts = backup.backup(folder, given.file)
+    counts = backup.backup(folder, given.file, _files(given))
     print(f"{given.file}: {_counted(counts)}; it holds the cloud's secrets, keep it as one")
     return 0
 
 
 def _restore(folder: Path, given: argparse.Namespace) -> int:
-    counts = backup.guarded(folder, lambda: backup.restore(folder, given.file))
+    files = _files(given)
+    counts, secret = backup.guarded(folder, lambda: backup.restore(folder, given.file, files))
+    if secret is not None:
+        print(f"{secret}: the secret of all processes; let their user, and nobody else, read it")
     print(f"{folder}: {_counted(counts)}; start the cloud, its boards come by themselves")
     return 0
 

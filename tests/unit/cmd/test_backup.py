@@ -173,3 +173,100 @@ def test_a_blob_that_is_lost(cloud: Path, tmp_path: Path) -> None:
     assert code == 1
     assert not (tmp_path / "b.tar").exists()
     assert backup.FORMAT == 1
+
+
+@pytest.fixture
+def apart(cloud: Path, tmp_path: Path) -> list[str]:
+    """Make the cloud one of separate processes: storage, secret and files lie elsewhere."""
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    (cloud / "secret.key").rename(etc / "secret.key")
+    shutil.move(cloud / "blobs", tmp_path / "shared")
+    common, own = etc / "iotronic.conf", etc / "conductor.conf"
+    common.write_text(
+        f"[cloud]\nstate_dir = /nowhere\nsecret_file = {etc / 'secret.key'}\n"
+        f"[storage]\npath = {tmp_path / 'shared'}\n",
+        encoding="utf-8",
+    )
+    own.write_text(f"[cloud]\nstate_dir = {cloud}\n", encoding="utf-8")
+    return ["--config-file", str(common), "--config-file", str(own)]
+
+
+def test_separate_processes(
+    cloud: Path, tmp_path: Path, apart: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bundles and secret come from where the configuration says, and go there."""
+    file, secret = tmp_path / "b.tar", tmp_path / "etc" / "secret.key"
+    before, content = lines(cloud), secret.read_bytes()
+    made = db.run(["backup", str(file), *apart])
+    for folder in (cloud, tmp_path / "shared"):
+        shutil.rmtree(folder)
+    secret.unlink()
+
+    restored = db.run(["restore", str(file), *apart])
+
+    assert (made, restored) == (0, 0)
+    assert lines(cloud) == before
+    assert (secret.read_bytes(), secret.stat().st_mode & 0o777) == (content, 0o600)
+    stored = [path.read_bytes() for path in (tmp_path / "shared").glob("??/*")]
+    assert (stored, (cloud / "blobs").exists()) == ([b"print(1)"], False)
+    assert str(secret) in capsys.readouterr().out
+
+
+def test_another_secret_is_kept(
+    cloud: Path, tmp_path: Path, apart: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Over another secret, or where none can be put, nothing is done; it says what to do."""
+    file, secret = tmp_path / "b.tar", tmp_path / "etc" / "secret.key"
+    db.run(["backup", str(file), *apart])
+    shutil.rmtree(cloud)
+    lost = tmp_path / "lost.conf"
+    lost.write_text(f"[cloud]\nsecret_file = {tmp_path / 'gone' / 'key'}\n", encoding="utf-8")
+    secret.write_bytes(b"x" * 32)
+
+    other = db.run(["restore", str(file), *apart])
+    nowhere = db.run(["restore", str(file), *apart, "--config-file", str(lost)])
+
+    told = capsys.readouterr().err
+    assert (other, nowhere) == (1, 1)
+    assert "not the secret of this backup" in told
+    assert "make that folder" in told
+    assert secret.read_bytes() == b"x" * 32
+    assert sorted(path.name for path in cloud.iterdir()) == ["conductor.lock"]
+
+
+def test_a_secret_that_cannot_be_read(
+    tmp_path: Path, apart: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is no backup without the secret."""
+    (tmp_path / "etc" / "secret.key").unlink()
+
+    code = db.run(["backup", str(tmp_path / "b.tar"), *apart])
+
+    assert code == 1
+    assert "secret_file" in capsys.readouterr().err
+    assert not (tmp_path / "b.tar").exists()
+
+
+def test_separate_processes_become_standalone(
+    tmp_path: Path, apart: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without their files a restore puts the secret where standalone looks for it."""
+    file, folder = tmp_path / "b.tar", tmp_path / "fresh"
+    db.run(["backup", str(file), *apart])
+
+    code = run("restore", file, folder)
+
+    assert code == 0
+    assert (folder / "secret.key").read_bytes() == (tmp_path / "etc/secret.key").read_bytes()
+    assert len(list((folder / "blobs").glob("??/*"))) == 1
+    assert str(folder / "secret.key") in capsys.readouterr().out
+
+
+def test_no_cloud_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Either option names the cloud; neither is wrong."""
+    with pytest.raises(SystemExit) as ended:
+        db.run(["backup", "b.tar"])
+
+    assert ended.value.code == 2
+    assert "--config-file" in capsys.readouterr().err
