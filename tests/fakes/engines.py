@@ -47,6 +47,7 @@ class Pool:
         self.engine = engine
         self._free: list[str] = []
         self._made: list[str] = []
+        self._tables = b""
 
     @contextmanager
     def url(
@@ -59,7 +60,7 @@ class Pool:
         """
         if self.engine == "sqlite":
             url = sqlite_url(folder / name)
-            _run(url, metadata.create_all)
+            self._make_file(folder / name)
             if also is not None:
                 _run(url, also.create_all)
             yield url
@@ -79,6 +80,16 @@ class Pool:
         """Drop what was made."""
         while self._made:
             drop(self._made.pop())
+
+    def _make_file(self, file: Path) -> None:
+        """Make an SQLite file with all tables: the first one, and copies of it."""
+        if self._tables and not file.exists():
+            file.write_bytes(self._tables)
+            return
+        fresh = not file.exists()
+        _run(sqlite_url(file), metadata.create_all)
+        if fresh:
+            self._tables = file.read_bytes()
 
     def _make(self) -> str:
         url = create(self.engine)
