@@ -192,7 +192,7 @@ ROUTES = (
         body=GrantCreate,
         answer=GrantShape,
         status=201,
-        errors=(409,),
+        errors=(404, 409),
     ),
     Route(
         method="GET",
