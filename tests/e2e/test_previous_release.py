@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -59,8 +58,8 @@ def test_the_release_before(tmp_path: Path, repository: Path) -> None:
         check=True,
         timeout=30,
     )
-    with tarfile.open(archive) as files:
-        files.extractall(old, filter="data")
+    # by the program: `extractall` wants a filter from 3.12 on and has none in 3.11.2
+    subprocess.run(["tar", "-xf", str(archive), "-C", str(old)], check=True, timeout=30)
     url = sqlite_url(state / "iotronic.sqlite")
     migrate.upgrade(url)
 
