@@ -105,14 +105,13 @@ def save_position(connection: Connection, consumer: str, sequence: int) -> None:
 
 
 def prune(connection: Connection, before_micros: int, limit: int) -> int:
-    """Delete events older than a moment; return how many."""
-    old = (
-        select(event.c.id)
-        .where(event.c.created_at < from_micros(before_micros))
-        .order_by(event.c.id)
-        .limit(limit)
-    )
-    ids = [row.id for row in connection.execute(old)]
+    """Delete events older than a moment, the oldest first; return how many.
+
+    :param limit: so many are looked at
+    """
+    before = from_micros(before_micros)
+    oldest = select(event.c.id, event.c.created_at).order_by(event.c.id).limit(limit)
+    ids = [row.id for row in connection.execute(oldest) if row.created_at < before]
     if ids:
         connection.execute(delete(event).where(event.c.id.in_(ids)))
     return len(ids)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, String, Table, Text
+from sqlalchemy import Column, String, Table, Text
 
 from iotronic_mec.db.base import key_column, metadata
 from iotronic_mec.db.types import UTCDateTime
@@ -16,8 +16,6 @@ event = Table(
     Column("subject", String(64), nullable=False),
     Column("body", Text, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
-    Index(None, "project", "id"),
-    Index(None, "created_at"),
     sqlite_autoincrement=True,
 )
 """One row an event; ``id`` is the sequence and is never used twice."""

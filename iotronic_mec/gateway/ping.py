@@ -27,7 +27,7 @@ from iotronic_mec.gateway.environ import Origin
 from iotronic_mec.gateway.upstream import Job, Upstream
 from iotronic_mec.ids import new_uuid
 from lightning_agent.protocol import names
-from lightning_agent.protocol.messages import MAX_TEXT
+from lightning_agent.protocol.checks import MAX_TEXT
 
 LOG = logging.getLogger(__name__)
 

@@ -9,33 +9,19 @@ names the field. Unknown keys are ignored, so that either side may be newer.
 from __future__ import annotations
 
 import dataclasses
-import re
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from lightning_agent.protocol import names
+from lightning_agent.protocol.checks import Check, check_of
 from lightning_agent.protocol.errors import BadMessage
 
 MAX_MESSAGE_BYTES = 1_048_576
 """Largest encoded message either side sends, bytes. Chosen here: the router
 closes the sender's session at 16 MiB, and time grows faster than size."""
 
-MAX_TEXT = 65_536
-"""Longest text field, characters."""
-
-MAX_ITEMS = 10_000
-"""Most entries of a list field."""
-
-MAX_INTEGER = 2**31
-"""Integer fields (sizes, pids, versions) are below this, and never negative."""
-
-_UUID_FIELDS = frozenset({"board", "operation", "request", "plugin"})
-_DIGEST_FIELDS = frozenset({"digest"})
-_HEAD = re.compile(r"[0-9]{1,18}:[0-9a-f]{64}")
-_KEY = re.compile(r"[0-9a-f]{64}")
+_ABSENT = object()
 
 
 class Message:
@@ -45,10 +31,7 @@ class Message:
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON-ready dictionary that travels."""
-        return {
-            item.name: _plain(getattr(self, item.name))
-            for item in dataclasses.fields(self)  # type: ignore[arg-type]
-        }
+        return {name: _plain(getattr(self, name)) for name, _, _, _ in _fields(type(self))}
 
     @classmethod
     def from_wire(cls, wire: object) -> Self:
@@ -59,15 +42,12 @@ class Message:
         if not isinstance(wire, Mapping):
             raise BadMessage(f"{cls.__name__}: a dictionary is expected")
         values = {}
-        hints = _hints(cls)
-        for item in dataclasses.fields(cls):  # type: ignore[arg-type]
-            if item.name in wire:
-                where = f"{cls.__name__}.{item.name}"
-                values[item.name] = _checked(wire[item.name], hints[item.name], where, item.name)
-            elif (
-                item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-            ):
-                raise BadMessage(f"{cls.__name__}.{item.name}: the field is missing")
+        for name, where, check, needed in _fields(cls):
+            value = wire.get(name, _ABSENT)
+            if value is not _ABSENT:
+                values[name] = check(value, where)
+            elif needed:
+                raise BadMessage(f"{where}: the field is missing")
         return cls(**values)
 
 
@@ -215,10 +195,6 @@ class OperationCall(Message):
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
-STATES = ("running", "succeeded", "failed", "timed_out", "cancelled", "rejected")
-"""What a board may say of an operation; ``running`` is the only one not final."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationAnswer(Message):
     """How an operation ended on the board.
@@ -295,15 +271,6 @@ MESSAGES: tuple[type[Message], ...] = (
 )
 """All of them; the fingerprint test walks this."""
 
-_HINTS: dict[type[Message], dict[str, Any]] = {}
-
-
-def _hints(cls: type[Message]) -> dict[str, Any]:
-    found = _HINTS.get(cls)
-    if found is None:
-        found = _HINTS[cls] = typing.get_type_hints(cls)
-    return found
-
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Message):
@@ -313,63 +280,22 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _checked(value: Any, hint: Any, where: str, name: str) -> Any:
-    """Return the value as the hint wants it, or raise :class:`BadMessage`."""
-    if hint is Any:
-        return value
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        if value is None:
-            return None
-        hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
-        return _checked(value, hint, where, name)
-    if origin is list:
-        return _checked_list(value, typing.get_args(hint)[0], where, name)
-    if origin is dict:
-        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-            raise BadMessage(f"{where}: a dictionary with text keys is expected")
-        return value
-    if isinstance(hint, type) and issubclass(hint, Message):
-        return hint.from_wire(value)
-    return _checked_scalar(value, hint, where, name)
+_FIELDS: dict[type[Message], tuple[tuple[str, str, Check, bool], ...]] = {}
 
 
-def _checked_list(value: Any, hint: Any, where: str, name: str) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        raise BadMessage(f"{where}: a list is expected")
-    if len(value) > MAX_ITEMS:
-        raise BadMessage(f"{where}: more than {MAX_ITEMS} entries")
-    # entries of a list of uuids are called by the list's name in the singular
-    single = name.removesuffix("s") if hint is str else name
-    if hint is str and name in ("known", "wanted", "unconfirmed", "leased"):
-        single = "operation"
-    return [_checked(item, hint, f"{where}[{at}]", single) for at, item in enumerate(value)]
-
-
-def _checked_scalar(value: Any, hint: Any, where: str, name: str) -> Any:
-    if hint is int and type(value) is int and not 0 <= value < MAX_INTEGER:
-        raise BadMessage(f"{where}: out of the range 0 to {MAX_INTEGER - 1}")
-    if hint is float and type(value) is int and abs(value) < MAX_INTEGER:
-        value = float(value)
-    if type(value) is not hint:
-        raise BadMessage(f"{where}: {hint.__name__} is expected, not {type(value).__name__}")
-    if hint is str:
-        _check_text(value, where, name)
-    if hint is float and not 0 <= value < 1e9:
-        raise BadMessage(f"{where}: out of the range 0 to 1e9")
-    return value
-
-
-def _check_text(value: str, where: str, name: str) -> None:
-    if len(value) > MAX_TEXT:
-        raise BadMessage(f"{where}: longer than {MAX_TEXT} characters")
-    if name in _UUID_FIELDS and names.UUID.fullmatch(value) is None:
-        raise BadMessage(f"{where}: not a lower-case uuid")
-    if name in _DIGEST_FIELDS and names.DIGEST.fullmatch(value) is None:
-        raise BadMessage(f"{where}: not a SHA-256 in hexadecimal digits")
-    if name == "audit_head" and _HEAD.fullmatch(value) is None:
-        raise BadMessage(f"{where}: not <sequence>:<sha256>")
-    if name in ("public_key", "lease_key") and _KEY.fullmatch(value) is None:
-        raise BadMessage(f"{where}: not 64 hexadecimal digits")
-    if name == "state" and value not in STATES:
-        raise BadMessage(f"{where}: not one of {', '.join(STATES)}")
+def _fields(cls: type[Message]) -> tuple[tuple[str, str, Check, bool], ...]:
+    """Return a class's fields: name, what they are called in errors, check, whether needed."""
+    found = _FIELDS.get(cls)
+    if found is None:
+        hints = typing.get_type_hints(cls)
+        found = _FIELDS[cls] = tuple(
+            (
+                item.name,
+                f"{cls.__name__}.{item.name}",
+                check_of(hints[item.name], item.name),
+                item.default is dataclasses.MISSING
+                and item.default_factory is dataclasses.MISSING,
+            )
+            for item in dataclasses.fields(cls)  # type: ignore[arg-type]
+        )
+    return found

@@ -21,10 +21,10 @@ from lightning_agent.clock import Clock, to_wire
 from lightning_agent.errors import Error, StorageFailed
 from lightning_agent.modules.base import Procedure
 from lightning_agent.protocol import names
+from lightning_agent.protocol.checks import MAX_TEXT
 from lightning_agent.protocol.errors import BadMessage, Busy, NoSuchProcedure, WireError
 from lightning_agent.protocol.messages import (
     MAX_MESSAGE_BYTES,
-    MAX_TEXT,
     AgentState,
     OperationAnswer,
     OperationCall,

@@ -16,8 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import autobahn.util
 from autobahn.twisted.wamp import ApplicationSession
-from autobahn.twisted.websocket import WampWebSocketClientFactory
+from autobahn.twisted.websocket import (
+    WampWebSocketClientFactory,
+    WampWebSocketClientProtocol,
+)
 from autobahn.wamp.serializer import CBORSerializer, MsgPackSerializer
 from autobahn.wamp.types import Challenge, CloseDetails, SessionDetails
 from OpenSSL.crypto import Error as OpenSSLError
@@ -26,6 +30,7 @@ from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupErro
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 
 from lightning_agent.errors import Error
+from lightning_agent.protocol import prompt
 from lightning_agent.session.backoff import JOIN_LIMIT, TRANSPORT_LOST, SessionEnd
 from lightning_agent.state.identity import BoardKey
 
@@ -42,6 +47,11 @@ MAX_RECEIVED_BYTES = 16 * 1024 * 1024
 
 SERIALIZERS: tuple[Callable[[], Any], ...] = (MsgPackSerializer, CBORSerializer)
 """Offered to the router, the preferred one first."""
+
+
+# Where click is installed, autobahn colours words for its log with each message,
+# also when nobody logs them: a tenth of what an order costs the agent.
+autobahn.util._HAS_CLICK = False
 
 
 class TrustRefused(Error):
@@ -185,6 +195,7 @@ class Connection:
             url=self._target.url,
             serializers=[kind() for kind in SERIALIZERS],
         )
+        factory.protocol = Wire
         factory.noisy = False
         factory.setProtocolOptions(
             autoPingInterval=PING_INTERVAL_S,
@@ -212,6 +223,17 @@ class Connection:
             why = self._protocol.wasNotCleanReason or "no WebSocket there"
             return SessionEnd(reason=TRANSPORT_LOST, message=str(why))
         return SessionEnd(reason=session.reason, message=session.reason_message, joined=joined)
+
+
+class Wire(WampWebSocketClientProtocol):
+    """WebSocket whose messages leave at once."""
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        """Send bytes; called by autobahn."""
+        if sync or chopsize or self.send_queue or self.state != self.STATE_OPEN:
+            super().sendData(data, sync, chopsize)
+        else:
+            prompt.write(self.transport, data)
 
 
 def endpoint(reactor: Any, target: Target) -> Any:

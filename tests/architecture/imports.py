@@ -13,8 +13,9 @@ ROOT = "(root)"
 
 CLOUD_LAYERS: Mapping[str, Sequence[str]] = {
     ROOT: (ROOT, "feature"),
-    "bridge": (ROOT, "bridge"),
+    "bridge": (ROOT, "bridge", "prompt"),
     "egress": (ROOT,),
+    "prompt": (),
     "feature": (ROOT,),
     "api": (ROOT, "feature", "api", "rpc.client"),
     "db": (ROOT, "db"),
@@ -22,9 +23,9 @@ CLOUD_LAYERS: Mapping[str, Sequence[str]] = {
     "rpc": (ROOT, "rpc"),
     "drivers": (ROOT, "drivers"),
     "scheduler": ("errors", "scheduler"),
-    "wamp": (ROOT, "wamp", "rpc", "bridge"),
+    "wamp": (ROOT, "wamp", "rpc", "bridge", "prompt"),
     "lwm2m": (ROOT, "lwm2m", "rpc", "bridge"),
-    "gateway": (ROOT, "gateway", "rpc", "bridge"),
+    "gateway": (ROOT, "gateway", "rpc", "bridge", "prompt"),
     "features": (ROOT, "feature", "features", "egress", "api", "rpc", "drivers", "db", "events"),
     "registry": (ROOT, "feature", "features"),
     "registry_policies": (ROOT, "feature", "registry", "api.policy"),
@@ -41,7 +42,7 @@ TYPES_FOR = {f"{CLOUD}.feature": ("api", "rpc", "drivers", "db")}
 """``feature.py`` names, for the type checker only, what features are handed."""
 
 PROTOCOL = f"{BOARD}.protocol"
-PROTOCOL_USERS = ("wamp", "lwm2m", "gateway", "features", "rpc", "egress", "cmd")
+PROTOCOL_USERS = ("wamp", "lwm2m", "gateway", "features", "rpc", "egress", "prompt", "cmd")
 
 BOARD_LAYERS: Mapping[str, Sequence[str]] = {
     "protocol": ("protocol",),

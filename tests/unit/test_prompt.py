@@ -12,7 +12,7 @@ from twisted.internet.unix import Server
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-from iotronic_mec import prompt
+from lightning_agent.protocol import prompt
 
 
 class Reactor:

@@ -16,7 +16,7 @@ from iotronic_mec.operation import (
     upstream_result,
     upstream_status,
 )
-from lightning_agent.protocol.messages import STATES
+from lightning_agent.protocol.checks import STATES
 
 ALL = sorted(MACHINE.meaning)
 

@@ -16,7 +16,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -31,7 +30,7 @@ from iotronic_mec.features.request.model import (
     RequestNotFound,
     sum_of,
 )
-from iotronic_mec.features.request.table import operation, request
+from iotronic_mec.features.request.table import is_open, operation, request
 from iotronic_mec.operation import MACHINE, OPEN, QUEUED, RUNNING
 from iotronic_mec.page import Page
 
@@ -129,7 +128,7 @@ def move(connection: Connection, uuid: str, state: str, now: datetime) -> bool:
         return False
     connection.execute(
         update(request)
-        .where(request.c.id == _request_of(uuid), request.c.state.in_(OPEN))
+        .where(request.c.id == _request_of(uuid), is_open(request.c.state))
         .values(
             # of many operations one that moves says only that the request runs
             state=case((request.c.kind == FLEET, RUNNING), else_=state),
@@ -154,7 +153,7 @@ def finish(
     """
     changed = connection.execute(
         update(operation)
-        .where(operation.c.uuid == uuid, operation.c.state.in_(OPEN))
+        .where(operation.c.uuid == uuid, is_open(operation.c.state))
         .values(
             state=state,
             version=operation.c.version + 1,
@@ -170,7 +169,7 @@ def finish(
         update(request)
         .where(
             request.c.id == _request_of(uuid),
-            request.c.state.in_(OPEN),
+            is_open(request.c.state),
             request.c.kind == ONE_BOARD,
         )
         .values(
@@ -190,12 +189,12 @@ def _count_down(connection: Connection, uuid: str, now: datetime) -> None:
     """Count one operation of many as ended, under the row's lock; the last ends the request."""
     connection.execute(
         update(request)
-        .where(request.c.id == _request_of(uuid), request.c.state.in_(OPEN))
+        .where(request.c.id == _request_of(uuid), is_open(request.c.state))
         .values(pending=request.c.pending - 1, version=request.c.version + 1, updated_at=now)
     )
     found = connection.execute(
         select(request.c.id, request.c.pending).where(
-            request.c.id == _request_of(uuid), request.c.state.in_(OPEN)
+            request.c.id == _request_of(uuid), is_open(request.c.state)
         )
     ).first()
     if found is None or found.pending > 0:
@@ -208,7 +207,7 @@ def _count_down(connection: Connection, uuid: str, now: datetime) -> None:
     state, told = sum_of({row.state: row.number for row in rows})
     connection.execute(
         update(request)
-        .where(request.c.id == found.id, request.c.state.in_(OPEN))
+        .where(request.c.id == found.id, is_open(request.c.state))
         .values(state=state, cause=told)
     )
 
@@ -232,7 +231,7 @@ def list_queued(connection: Connection, limit: int = 1000) -> list[Operation]:
     rows = connection.execute(
         _operations()
         # the request's state has the index; without it every operation is read
-        .where(request.c.state.in_(OPEN), operation.c.state == QUEUED)
+        .where(is_open(request.c.state), operation.c.state == QUEUED)
         .order_by(request.c.id, operation.c.id)
         .limit(limit)
     )
@@ -241,7 +240,7 @@ def list_queued(connection: Connection, limit: int = 1000) -> list[Operation]:
 
 def list_open(connection: Connection, board: str | None = None) -> list[Operation]:
     """Return operations that have no end yet, of one board or of all."""
-    query = _operations().where(operation.c.state.in_(OPEN)).order_by(operation.c.id)
+    query = _operations().where(is_open(operation.c.state)).order_by(operation.c.id)
     if board is not None:
         query = query.where(operation.c.board == board)
     return [_operation(row) for row in connection.execute(query)]
@@ -251,7 +250,7 @@ def list_overdue(connection: Connection, before: datetime, limit: int = 500) -> 
     """Return open operations whose deadline lies before a moment."""
     rows = connection.execute(
         _operations()
-        .where(request.c.state.in_(OPEN), request.c.deadline_at < before)
+        .where(is_open(request.c.state), request.c.deadline_at < before)
         .order_by(operation.c.id)
         .limit(limit)
     )
@@ -386,6 +385,6 @@ count_open = tally.rows_of(
     request,
     # not by the index of projects: a project keeps many requests that have ended
     func.coalesce(request.c.project, ""),
-    or_(*(request.c.state == state for state in sorted(OPEN))),
+    is_open(request.c.state),
 )
 """Count a project's requests that have not ended."""

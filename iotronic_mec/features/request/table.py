@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    literal_column,
+    text,
+)
 
 from iotronic_mec.db.base import Key, key_column, metadata, time_columns
 from iotronic_mec.db.types import LONG_TEXT, JSONText, UTCDateTime
+from iotronic_mec.operation import OPEN
+
+_STATES = [f"'{state}'" for state in sorted(OPEN)]
+_OPEN = text(f"state IN ({', '.join(_STATES)})")
+
+
+def is_open(state: Column[Any]) -> ColumnElement[bool]:
+    """Return the condition that a state is open, word for word as the partial indexes say it.
+
+    With bound values instead of these words SQLite would not use them.
+    Source: SQLite documentation, "Partial Indexes", section 3.1.
+    """
+    return state.in_([literal_column(each) for each in _STATES])
+
 
 request = Table(
     "request",
@@ -27,8 +53,7 @@ request = Table(
     *time_columns(),
     Index(None, "project", "created_at", "id"),
     Index(None, "created_at", "id"),
-    Index(None, "state", "deadline_at"),
-    Index(None, "board"),
+    Index(None, "state", "deadline_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
     sqlite_autoincrement=True,
 )
 
@@ -48,7 +73,7 @@ operation = Table(
     Column("finished_at", UTCDateTime, nullable=True),
     *time_columns(),
     Index(None, "request_id"),
-    Index(None, "board", "state"),
+    Index(None, "board", "state", sqlite_where=_OPEN, postgresql_where=_OPEN),
     sqlite_autoincrement=True,
 )
 """IoTronic's *result*; ``message`` is JSON text, up to 1 MiB."""

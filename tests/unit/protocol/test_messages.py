@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightning_agent.protocol import messages, names, version
+from lightning_agent.protocol import checks, messages, names, version
+from lightning_agent.protocol.checks import MAX_INTEGER
 from lightning_agent.protocol.device import DEVICE_MESSAGES, Parameters
 from lightning_agent.protocol.errors import BadMessage
-from lightning_agent.protocol.messages import MAX_INTEGER, MESSAGES, Message, OperationCall
+from lightning_agent.protocol.messages import MESSAGES, Message, OperationCall
 
 FINGERPRINTS = {
     1: "8d34b3dd39907ac1",
@@ -44,7 +45,7 @@ SPECIAL = {
     **dict.fromkeys(("digest", "public_key"), DIGESTS),
     "lease_key": st.none() | DIGESTS,
     "audit_head": st.none() | st.builds("{}:{}".format, st.integers(0, 10**17), DIGESTS),
-    "state": st.sampled_from(messages.STATES),
+    "state": st.sampled_from(checks.STATES),
 }
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=5),
@@ -104,7 +105,7 @@ def fingerprint() -> str:
         ]
         for kind in (*MESSAGES, *DEVICE_MESSAGES)
     }
-    vocabulary = [sorted(names.PROCEDURES), sorted(names.REPORTS), names.ENROL, messages.STATES]
+    vocabulary = [sorted(names.PROCEDURES), sorted(names.REPORTS), names.ENROL, checks.STATES]
     return hashlib.sha256(json.dumps([fields, vocabulary]).encode()).hexdigest()[:16]
 
 
@@ -180,7 +181,7 @@ CALL: dict[str, Any] = {
         ("operation", "BBBBBBBB-bbbb-4bbb-8bbb-bbbbbbbbbbbb"),
         ("operation", "../../etc/passwd"),
         ("request", CALL["operation"] + "\n"),
-        ("action", "x" * (messages.MAX_TEXT + 1)),
+        ("action", "x" * (checks.MAX_TEXT + 1)),
         ("remaining_s", -0.1),
         ("remaining_s", float("nan")),
         ("remaining_s", float("inf")),
@@ -217,7 +218,7 @@ def test_entry_of_a_list_is_named() -> None:
 def test_long_list() -> None:
     """A list over the limit is refused before its entries are looked at."""
     with pytest.raises(BadMessage, match="entries"):
-        messages.OperationList.from_wire({"operations": [0] * (messages.MAX_ITEMS + 1)})
+        messages.OperationList.from_wire({"operations": [0] * (checks.MAX_ITEMS + 1)})
 
 
 @pytest.mark.parametrize("state", ["lost", "queued", "", "SUCCEEDED"])

@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from iotronic_mec import errors
 from iotronic_mec.context import system_context
@@ -385,17 +385,24 @@ def test_cancel_of_another_project(core: Core, requests: RequestCommands) -> Non
 
 def test_queued_are_found_by_index(core: Core) -> None:
     """Looking for queued and overdue operations never reads the whole table."""
-    query = store._operations().where(
-        store.request.c.state == QUEUED, store.operation.c.state == QUEUED
-    )
-    text = query.order_by(store.request.c.id, store.operation.c.id).compile(
-        dialect=core.database._reader.dialect, compile_kwargs={"literal_binds": True}
-    )
+    asked: list[tuple[str, tuple[object, ...]]] = []
 
+    def note(_c: object, _k: object, text: str, values: tuple[object, ...], *_: object) -> None:
+        asked.append((text, values))
+
+    event.listen(core.database._reader, "before_cursor_execute", note)
     with core.database.read() as connection:
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()
+        store.list_queued(connection)
+        store.list_overdue(connection, core.clock.now())
+        store.list_open(connection, BOARD)
+        store.count_open(connection, PROJECT)
+    event.remove(core.database._reader, "before_cursor_execute", note)
 
-    assert not [step for step in plan if step[3].startswith("SCAN")]
+    assert len(asked) >= 3
+    with core.database.read() as connection:
+        for text, values in asked:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all()
+            assert not [step for step in plan if step[3].startswith("SCAN")], text
 
 
 # -- retention -----------------------------------------------------------------------
