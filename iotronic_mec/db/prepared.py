@@ -15,6 +15,8 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import Executable
 
+from iotronic_mec.db import pipeline
+
 
 class Prepared:
     """One statement, compiled per dialect at first use.
@@ -34,7 +36,7 @@ class Prepared:
 
     def execute(self, connection: Connection, **parameters: Any) -> CursorResult[Any]:
         """Run it with these parameters."""
-        text, values = self._bound(connection, parameters)
+        text, values = self.bound(connection, **parameters)
         return connection.exec_driver_sql(text, values)
 
     def rows(self, connection: Connection, **parameters: Any) -> Sequence[Any]:
@@ -44,7 +46,7 @@ class Prepared:
         SQLAlchemy stays in between, since it notices lost connections. What
         either raises is translated by :class:`~iotronic_mec.db.session.Database`.
         """
-        text, values = self._bound(connection, parameters)
+        text, values = self.bound(connection, **parameters)
         if connection.dialect.name != "sqlite":
             result = connection.exec_driver_sql(text, values)
             return result.all() if result.returns_rows else []
@@ -70,7 +72,20 @@ class Prepared:
                 row[at] = process(row[at])
         return made
 
-    def _bound(self, connection: Connection, parameters: Mapping[str, Any]) -> tuple[str, Any]:
+    def send(self, connection: Connection, **parameters: Any) -> None:
+        """Run it without a look at its result; in the writer's transaction only.
+
+        On PostgreSQL it travels with what comes next, at the latest with the commit:
+        what it breaks is raised there, and fails the whole change. Not for what a
+        change tries in a savepoint of its own.
+        """
+        if connection.dialect.name == "postgresql":
+            pipeline.later(connection, self.bound(connection, **parameters))
+        else:
+            self.rows(connection, **parameters)
+
+    def bound(self, connection: Connection, **parameters: Any) -> pipeline.Statement:
+        """Return its text for this connection's driver, and the values of its marks."""
         build = self._compiled.get(connection.dialect.name)
         if build is None:
             build = self._compiled[connection.dialect.name] = self._compile(connection)

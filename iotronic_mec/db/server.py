@@ -13,16 +13,27 @@ Any server's commit is durable by its own default
 from __future__ import annotations
 
 import select as io_select
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    RootTransaction,
+    create_engine,
+    event,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from iotronic_mec.db import pipeline
 from iotronic_mec.db.lease_table import lease
+from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.errors import BadRequest, Unavailable
 from iotronic_mec.missing import missing
 
@@ -77,6 +88,7 @@ UNREADY_CODES = frozenset({"42P01", "42703", "25006", 1146, 1054, 1792})
 reads: what SQLite files as operational errors."""
 
 _TURN = select(lease.c.name).where(lease.c.name == WRITER).with_for_update()
+_TURN_PREPARED = Prepared(_TURN)
 
 
 def parse(url: str) -> URL:
@@ -114,12 +126,14 @@ def engine(url: str, *, writes: bool) -> Engine:
         each statement sees all that was committed before
     """
     parsed = parse(url)
+    pipelined = writes and _is_pg(parsed)
     given: dict[str, Any] = (
         {
             "poolclass": QueuePool,
             "pool_size": 1,
             "max_overflow": 0,
-            "isolation_level": "READ COMMITTED",
+            # with a pipeline the transaction itself says READ COMMITTED
+            "isolation_level": "AUTOCOMMIT" if pipelined else "READ COMMITTED",
         }
         if writes
         else {"poolclass": NullPool, "isolation_level": "AUTOCOMMIT"}
@@ -128,7 +142,51 @@ def engine(url: str, *, writes: bool) -> Engine:
     event.listen(made, "connect", _prepare_postgresql if _is_pg(parsed) else _prepare_mariadb)
     if not writes:
         event.listen(made, "connect", _only_reads)
+    if pipelined:
+        pipeline.prepare(made)
     return made
+
+
+def begin_with(connection: Connection, asked: Sequence[Prepared]) -> list[Sequence[Any] | None]:
+    """Begin a transaction of the writer and take the turn to write.
+
+    :param asked: what most transactions ask first, without values
+    :returns: the rows of each; ``None``: not asked, it would have been a round trip
+    """
+    if connection.dialect.name != "postgresql":
+        begin(connection)
+        return [None] * len(asked)
+    queries = [query.bound(connection) for query in asked]
+    taken, *answers = pipeline.begin(connection, [_TURN_PREPARED.bound(connection), *queries])
+    if not taken:
+        begin(connection)
+        return [query.rows(connection) for query in asked]
+    return list(answers)
+
+
+def flush(connection: Connection) -> None:
+    """Have the server run what has been left for later."""
+    if connection.dialect.name == "postgresql":
+        pipeline.flush(connection)
+
+
+def commit(connection: Connection, transaction: RootTransaction) -> None:
+    """Commit a transaction of :func:`begin_with`.
+
+    :raises DBAPIError: nothing was kept
+    :raises Unavailable: it is not known whether it was
+    """
+    try:
+        if connection.dialect.name == "postgresql":
+            pipeline.commit(connection)
+        # for PostgreSQL it only says to SQLAlchemy that the transaction has ended
+        transaction.commit()
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable(
+                "the database did not say whether it took the change; look before repeating"
+            ) from error
+        raise
 
 
 def begin(connection: Connection) -> None:
@@ -151,6 +209,12 @@ def is_transient(error: BaseException | None) -> bool:
     if not isinstance(error, DBAPIError):
         return False
     return error.connection_invalidated or _code(error) in _CODES
+
+
+def raise_transient(error: BaseException | None) -> None:
+    """Raise an error that fails the whole transaction and none else."""
+    if error is not None and is_transient(error):
+        raise error
 
 
 def is_unfit(error: BaseException) -> bool:

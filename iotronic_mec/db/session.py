@@ -26,22 +26,17 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, RootTransaction, event
-from sqlalchemy.exc import (
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-)
+from sqlalchemy.exc import DBAPIError
 
-from iotronic_mec.db import server
+from iotronic_mec.db import faults, server
+from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.db.readers import Readers
-from iotronic_mec.errors import BadRequest, Busy, Conflict, Unavailable
+from iotronic_mec.errors import Busy, Unavailable
 
 LOG = logging.getLogger(__name__)
 
@@ -59,9 +54,6 @@ ATTEMPTS = 3
 PAUSE_S = 0.05
 """Pause before the second attempt, seconds, doubled for the third, with jitter."""
 
-UNFIT = "a value is longer, larger or of another kind than the database can keep"
-"""What a caller is told whose value the database does not take."""
-
 
 class _Job(Generic[Result]):
     """One caller's function, and how it ended."""
@@ -75,10 +67,17 @@ class _Job(Generic[Result]):
         self.leads = False
         self.ready = threading.Event()
 
-    def run(self, connection: Connection) -> bool:
-        """Run the function; keep what it raised; say whether it went well."""
+    def run(
+        self, connection: Connection, after: Callable[[Connection], None] | None = None
+    ) -> bool:
+        """Run the function; keep what it raised; say whether it went well.
+
+        :param after: called when it went well, and may fail as well
+        """
         try:
             self.result = self.function(connection)
+            if after is not None:
+                after(connection)
         except BaseException as error:
             # kept for the caller, whose thread raises it
             self.error = error
@@ -107,6 +106,7 @@ class Database:
         self._connection: Connection | None = None
         self._after: list[Callable[[], None]] = []
         self._undone: list[Callable[[], None]] = []
+        self._asked: list[tuple[Prepared, Callable[[Sequence[Any] | None], None]]] = []
         self.exclusive = writer is not None and writer.dialect.name == "sqlite"
         """Whether nobody else writes: an embedded file, held by its lock."""
         if writer is not None:
@@ -124,6 +124,17 @@ class Database:
         remember what they wrote last.
         """
         self._undone.append(function)
+
+    def ask_first(
+        self, statement: Prepared, learn: Callable[[Sequence[Any] | None], None]
+    ) -> None:
+        """Have something asked at the begin of every transaction on a server.
+
+        :param statement: a query without values
+        :param learn: quick; told its rows before anything is written, in the writing
+            thread; ``None`` where that would cost a round trip: ask when it is needed
+        """
+        self._asked.append((statement, learn))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -143,7 +154,7 @@ class Database:
                 self._local.connection = connection
             yield connection
         except (DBAPIError, sqlite3.Error) as error:
-            translated = _translated_read(error)
+            translated = faults.of_read(error)
             if translated is error:
                 raise
             raise translated from error
@@ -181,7 +192,7 @@ class Database:
         if leads or job.leads:
             self._lead()
         if job.error is not None:
-            raise _translated(job.error)
+            raise faults.of_write(job.error)
         return job.result  # type: ignore[return-value]
 
     def close(self) -> None:
@@ -268,8 +279,8 @@ class Database:
             for job in batch:
                 job.result = job.error = None
             try:
-                transaction = self._begin_and_run(batch)
-                break
+                self._begin_and_run(batch)
+                return
             except DBAPIError as error:
                 self._undo()
                 self._drop()
@@ -277,33 +288,41 @@ class Database:
                     raise
                 LOG.warning("the database did not take a change, attempt %d: %s", attempt, error)
             time.sleep(random.uniform(0.5, 1.5) * PAUSE_S * attempt)  # noqa: S311
-        try:
-            transaction.commit()
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise Unavailable(
-                    "the database did not say whether it took the change; look before repeating"
-                ) from error
-            raise
 
-    def _begin_and_run(self, batch: list[_Job[Any]]) -> RootTransaction:
-        """Run a batch up to its commit.
+    def _begin_and_run(self, batch: list[_Job[Any]]) -> None:
+        """Run a batch in one transaction.
 
         :raises DBAPIError: the whole transaction failed
+        :raises Unavailable: it may have been kept, or not
         """
         connection = self._open()
         transaction = connection.begin()
-        server.begin(connection)
+        answers = server.begin_with(connection, [statement for statement, _ in self._asked])
+        for (_, learn), rows in zip(self._asked, answers, strict=True):
+            learn(rows)
+        if len(batch) == 1:
+            # needs no savepoint: there is nobody whose work must be kept
+            self._alone(connection, transaction, batch[0])
+            return
         for job in batch:
             savepoint = connection.begin_nested()
-            if job.run(connection):
+            if job.run(connection, server.flush):
                 savepoint.commit()
                 continue
-            if server.is_transient(job.error):
-                assert job.error is not None
-                raise job.error
+            server.raise_transient(job.error)
             savepoint.rollback()
-        return transaction
+        server.commit(connection, transaction)
+
+    def _alone(self, connection: Connection, transaction: RootTransaction, job: _Job[Any]) -> None:
+        if job.run(connection):
+            try:
+                server.commit(connection, transaction)
+                return
+            except DBAPIError as error:
+                job.error = error
+        server.raise_transient(job.error)
+        self._undo()
+        transaction.rollback()
 
     def _undo(self) -> None:
         for function in self._undone:
@@ -329,32 +348,3 @@ class Database:
                 connection.close()
             else:
                 server.discard(connection)
-
-
-def _translated(error: BaseException) -> BaseException:
-    """Turn what the database raises into the cloud's own errors.
-
-    Prepared statements ask SQLite's driver directly, hence its errors too.
-    """
-    if isinstance(error, IntegrityError | sqlite3.IntegrityError):
-        conflict = Conflict("the change breaks a rule of uniqueness or reference")
-        conflict.__cause__ = error
-        return conflict
-    if isinstance(error, DataError | sqlite3.DataError) or server.is_unfit(error):
-        bad = BadRequest(UNFIT)
-        bad.__cause__ = error
-        return bad
-    if isinstance(error, OperationalError | InterfaceError | sqlite3.OperationalError):
-        busy = Busy("the database cannot take the change now; try again later")
-        busy.__cause__ = error
-        return busy
-    return error
-
-
-def _translated_read(error: BaseException) -> BaseException:
-    if isinstance(error, DataError | sqlite3.DataError) or server.is_unfit(error):
-        return BadRequest(UNFIT)
-    unready = isinstance(error, OperationalError | InterfaceError | sqlite3.OperationalError)
-    if unready or server.is_unready(error):
-        return Busy("the database cannot be read at the moment; try again later")
-    return error

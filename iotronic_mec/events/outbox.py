@@ -45,7 +45,7 @@ class Outbox:
         text = orjson.dumps(dict(body))
         if len(text) > MAX_BODY_BYTES:
             raise TooLarge(f"event {topic}: {len(text)} bytes are over {MAX_BODY_BYTES}")
-        _INSERT.rows(
+        _INSERT.send(
             connection,
             project=project,
             topic=topic,

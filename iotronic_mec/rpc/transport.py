@@ -30,6 +30,7 @@ init_backend(BackendType.THREADING)
 
 import orjson  # noqa: E402
 import oslo_messaging  # noqa: E402
+import oslo_messaging._drivers.amqpdriver as amqp  # noqa: E402
 from oslo_messaging import opts  # noqa: E402
 from oslo_messaging._metrics import client as metrics  # noqa: E402
 from oslo_messaging._tracing import client as tracing  # noqa: E402
@@ -59,6 +60,14 @@ that the inner error, which says more, arrives; a tenth of short limits."""
 RETRIES = 1
 """How often a lost connection to the broker is made anew for one call; then it
 fails. Without a number it would try for ever."""
+
+POLL_S = 0.25
+"""How long a thread that reads from the broker waits at first for the next message,
+seconds. oslo waits 1 ms, then twice as long and so on, so as to send acknowledgements
+that other threads have left for it; calls are acknowledged where they are read. Each
+of these waits ends in an error that costs more than a message does."""
+
+amqp.ACK_REQUEUE_EVERY_SECONDS_MIN = POLL_S
 
 MAX_MESSAGE_BYTES = frames.MAX_FRAME_BYTES
 """Largest arguments or answer, bytes of JSON; the same as on the local transport."""

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from oslo_messaging._drivers import impl_rabbit
 from sqlalchemy.sql import quoted_name
 
 from iotronic_mec import errors
@@ -357,3 +358,26 @@ def _outcome(conductor: BusConductor, seconds: float, method: str) -> Any:
         return conductor.call(context(seconds), "thing", method)
     except errors.Error as error:
         return error.code
+
+
+def test_readers_wait_long(
+    serve: Serve, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads from the broker does not look for work a thousand times a second."""
+    waits: list[float] = []
+    really = impl_rabbit.Connection.consume
+
+    def consume(self: Any, timeout: float) -> None:
+        waits.append(timeout)
+        really(self, timeout=timeout)
+
+    monkeypatch.setattr(impl_rabbit.Connection, "consume", consume)
+    serve(CONDUCTOR, "one", lambda frame: {"r": "here"})
+
+    for _ in range(3):
+        BusConductor(transport).call(context(), "thing", "echo")
+        time.sleep(0.05)
+
+    assert min(waits) >= transport_module.POLL_S
+    # one for each message and for the start of each of the two readers
+    assert len(waits) <= 8

@@ -5,6 +5,7 @@ What every engine shares is in ``tests/functional``, run with ``--database``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 from collections import Counter
@@ -24,20 +25,24 @@ from sqlalchemy import (
     String,
     Table,
     create_engine,
+    event,
     insert,
     inspect,
     select,
     text,
 )
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
 from iotronic_mec.audit_chain import verify
 from iotronic_mec.clock import Clock
 from iotronic_mec.cmd import core, db
-from iotronic_mec.db import migrate, server
+from iotronic_mec.context import system_context
+from iotronic_mec.db import migrate, pipeline, server
 from iotronic_mec.db.base import metadata
 from iotronic_mec.db.engine import open_database
 from iotronic_mec.db.leader import Leader
+from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.db.session import Database
 from iotronic_mec.errors import BadRequest, Busy, Conflict
 from iotronic_mec.events import outbox
@@ -263,6 +268,126 @@ def test_mistakes_have_the_same_names(database: Database) -> None:
         connection.execute(text("SELECT * FROM nothing"))
 
     assert numbers(database) == [1]
+
+
+NOTE = Prepared(insert(note), "number", "word")
+
+
+def send(*numbers: int, word: str = "") -> Any:
+    """Return a change whose statements may travel with the commit."""
+
+    def change(connection: Connection) -> None:
+        for number in numbers:
+            NOTE.send(connection, number=number, word=word)
+
+    return change
+
+
+def test_mistakes_found_at_the_commit(database: Database) -> None:
+    """What a statement breaks that nobody waited for fails its change, and no other."""
+    database.write(send(1))
+
+    with pytest.raises(Conflict):
+        database.write(send(2, 1, 3))
+    with pytest.raises(BadRequest):
+        database.write(send(4, word="too long"))
+    database.write(send(5, 6))
+
+    assert numbers(database) == [1, 5, 6]
+
+
+def test_order_of_what_is_sent(database: Database) -> None:
+    """A question, a savepoint and its end come after what was sent before them."""
+    seen = []
+
+    def change(connection: Connection) -> None:
+        send(1)(connection)
+        seen.append(connection.execute(select(note.c.number)).scalars().all())
+        savepoint = connection.begin_nested()
+        send(2)(connection)
+        savepoint.rollback()
+        send(3)(connection)
+        with connection.begin_nested():
+            send(4)(connection)
+        send(5)(connection)
+
+    database.write(change)
+
+    assert seen == [[1]]
+    assert numbers(database) == [1, 3, 4, 5]
+
+
+def test_sent_together(database: Database) -> None:
+    """Of changes committed together those fail alone whose statements break a rule."""
+
+    def change(number: int) -> int:
+        try:
+            database.write(send(number % 50, 1000 + number))
+        except Conflict:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(16) as pool:
+        kept = list(pool.map(change, range(100)))
+
+    assert sum(kept) == 50
+    assert len(numbers(database)) == 100
+
+
+def test_many_sent(database: Database) -> None:
+    """More statements than may wait are all written."""
+    database.write(send(*range(2 * pipeline.MOST + 3)))
+
+    assert numbers(database) == list(range(2 * pipeline.MOST + 3))
+
+
+def test_an_error_that_is_swallowed(database: Database, empty: str) -> None:
+    """Where the server undoes a transaction after an error, its change fails."""
+
+    def change(connection: Connection) -> None:
+        send(2)(connection)
+        with contextlib.suppress(IntegrityError):
+            connection.execute(insert(note).values(number=1))
+
+    database.write(add(1))
+    if empty.startswith("postgresql"):
+        with pytest.raises(RuntimeError, match="undone"):
+            database.write(change)
+        assert numbers(database) == [1]
+    else:
+        database.write(change)
+        assert numbers(database) == [1, 2]
+    database.write(add(3))
+
+
+def test_two_round_trips(empty: str, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On PostgreSQL a change and its audit row take two: the begin, and the rest."""
+    if not empty.startswith("postgresql"):
+        return
+    trips, alone = [], []
+    really = pipeline._send
+
+    def counted(connection: Connection, statements: Any) -> Any:
+        trips.append([sent[0].split()[0] for sent in statements])
+        return really(connection, statements)
+
+    monkeypatch.setattr(pipeline, "_send", counted)
+    event.listen(database._writer, "before_cursor_execute", lambda *told: alone.append(told[2]))
+    audit = audit_store.AuditChain(Clock(), database)
+
+    for number in range(3):
+
+        def change(connection: Connection, number: int = number) -> None:
+            send(number)(connection)
+            audit(connection, system_context(), "note", "note", str(number))
+
+        database.write(change)
+
+    assert trips[-2:] == [["BEGIN", "SELECT", "SELECT"], ["INSERT", "INSERT", "COMMIT"]]
+    assert alone == []
+    with database.read() as connection:
+        verdict = verify(row.to_wire() for row in audit_store.iter_rows(connection))
+    assert verdict.ok and verdict.rows == 3
 
 
 def test_changes_committed_together(database: Database) -> None:

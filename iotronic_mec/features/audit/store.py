@@ -24,9 +24,9 @@ _APPEND = Prepared(insert(audit).values({name: bindparam(name) for name in _COLU
 class AuditChain:
     """Appends rows inside the transactions of commands; see ``AuditWriter``.
 
-    There is one writer, so the row with the highest sequence is the head. Where
-    nobody else can write, the head is remembered from row to row, and read
-    anew after anything was undone.
+    There is one writer, so the row with the highest sequence is the head. It is
+    remembered from row to row, and read anew after anything was undone; where
+    others write too, for every transaction.
 
     :param database: whose transactions the rows are in; ``None``: the head is
         read each time
@@ -34,10 +34,11 @@ class AuditChain:
 
     def __init__(self, clock: Clock, database: Database | None = None) -> None:
         self._clock = clock
-        self._keeps = database is not None and database.exclusive
+        self._keeps = database is not None
         self._head: Head | None = None
         if database is not None:
             database.after_undo(self._forget)
+            database.ask_first(_HEAD, self._learn)
 
     def __call__(
         self,
@@ -74,17 +75,23 @@ class AuditChain:
         values = {name: getattr(row, name) for name in _COLUMNS}
         values["details"] = text.decode()
         values["hash"] = row.digest()
-        _APPEND.rows(connection, **values)
+        _APPEND.send(connection, **values)
         if self._keeps:
             self._head = Head(sequence=row.sequence, hash=values["hash"])
 
     def _forget(self) -> None:
         self._head = None
 
+    def _learn(self, rows: Sequence[Any] | None) -> None:
+        self._head = None if rows is None else _head_of(rows)
+
 
 def head(connection: Connection) -> Head:
     """Return the end of the chain; sequence 0 and the genesis hash when empty."""
-    rows = _HEAD.rows(connection)
+    return _head_of(_HEAD.rows(connection))
+
+
+def _head_of(rows: Sequence[Any]) -> Head:
     if not rows:
         return Head(sequence=0, hash=GENESIS)
     sequence, digest = rows[0]

@@ -76,7 +76,7 @@ _INSERT_OPERATION = Prepared(
 
 def insert_order(connection: Connection, order: Request, *parts: Operation) -> None:
     """Write a request and its operations, in whatever state they are."""
-    _INSERT_REQUEST.rows(
+    _INSERT_REQUEST.send(
         connection,
         uuid=order.uuid,
         project=order.project,
@@ -95,7 +95,7 @@ def insert_order(connection: Connection, order: Request, *parts: Operation) -> N
         updated_at=order.updated_at,
     )
     for part in parts:
-        _INSERT_OPERATION.rows(
+        _INSERT_OPERATION.send(
             connection,
             uuid=part.uuid,
             of_request=order.uuid,
