@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 LOG = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ class Background:
             if self._stopped or self._count + len(work) > self._most:
                 return False
             self._count += len(work)
-            futures = [self._pool.submit(piece) for piece in work]
+            # each in a copy of the caller's context: its log lines say who asked
+            futures = [self._pool.submit(copy_context().run, piece) for piece in work]
         for future in futures:
             future.add_done_callback(self._ended)
         return True

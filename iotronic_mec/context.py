@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from iotronic_mec.errors import DeadlineExceeded
 from iotronic_mec.ids import new_uuid
+from lightning_agent.protocol.log_lines import Asking
 
 DEFAULT_TIMEOUT_S = 60.0
 """Seconds a request may take unless its route says otherwise."""
@@ -74,6 +75,10 @@ class Context:
     def with_timeout(self, timeout_s: float) -> Self:
         """Return the same context with ``timeout_s`` seconds from now, whatever is left."""
         return replace(self, deadline=time.monotonic() + timeout_s)
+
+    def asking(self) -> Asking:
+        """Return who asks, for log lines."""
+        return Asking(self.request_id, self.user, self.project)
 
     def acting_in(self, project: str) -> Self:
         """Return the context in which an act on a project's thing is audited.

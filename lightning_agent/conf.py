@@ -11,6 +11,7 @@ The owner's file, with every key the agent itself reads::
     [agent]
     concurrency = 32      # operations carried out at the same time, 1..1000
     log_level = "info"    # debug, info, warning or error
+    log_format = "text"   # or "json": one object a line
     modules = ["package.module:Class"]    # further modules, see lightning_agent.modules.base
 
     [device]              # what the cloud's users may do with the board: lightning_agent.owner
@@ -35,6 +36,7 @@ from urllib.parse import urlsplit
 from lightning_agent.errors import Error
 from lightning_agent.owner import Owner, read_owner
 from lightning_agent.protocol import names
+from lightning_agent.protocol.log_lines import FORMATS, LEVELS
 from lightning_agent.state.files import make_private_directory, write_atomic
 
 FILE_NAME = "agent.toml"
@@ -43,7 +45,6 @@ FILE_NAME = "agent.toml"
 MAX_CONCURRENCY = 1000
 """Upper bound of ``concurrency``."""
 
-_LEVELS = ("debug", "info", "warning", "error")
 _CLOUD_TABLE = re.compile(
     r"^[ \t]*\[cloud\][^\n]*\n?(?:(?![ \t]*\[)[^\n]*(?:\n|\Z))*", re.MULTILINE
 )
@@ -73,6 +74,7 @@ class Conf:
     cloud: CloudConf = CloudConf()
     concurrency: int = 32
     log_level: str = "info"
+    log_format: str = "text"
     modules: tuple[str, ...] = ()
     owner: Owner = field(default_factory=Owner)
 
@@ -112,7 +114,8 @@ def load(state_dir: Path) -> Conf:
             code=_text(cloud, "code", path),
         ),
         concurrency=_concurrency(agent, path),
-        log_level=_log_level(agent, path),
+        log_level=_word(agent, "log_level", "info", LEVELS, path),
+        log_format=_word(agent, "log_format", "text", FORMATS, path),
         modules=_modules(agent, path),
         owner=_owner(_table(tables, "device", path), path),
     )
@@ -187,10 +190,12 @@ def _concurrency(agent: dict[str, Any], path: Path) -> int:
     return value
 
 
-def _log_level(agent: dict[str, Any], path: Path) -> str:
-    value = agent.get("log_level", "info")
-    if value not in _LEVELS:
-        raise ConfRefused(f"{path}: log_level must be one of {', '.join(_LEVELS)}")
+def _word(
+    agent: dict[str, Any], key: str, default: str, words: tuple[str, ...], path: Path
+) -> str:
+    value = agent.get(key, default)
+    if value not in words:
+        raise ConfRefused(f"{path}: {key} must be one of {', '.join(words)}")
     return str(value)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from iotronic_mec.api.routing import is_versioned
+from lightning_agent.protocol.log_lines import REQUEST_ID
 
 if TYPE_CHECKING:
     from iotronic_mec.api.routing import Match
@@ -40,6 +41,16 @@ class Exchange:
     match: Match | None = None
     context: Context | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
+    began_s: float = 0.0
+
+
+def request_id_of(environ: Mapping[str, Any]) -> str:
+    """Return the id the client gave its request, if it is one; else a new one.
+
+    It is a name for logs and audit, never a key: nothing is found or allowed by it.
+    """
+    given = str(environ.get("HTTP_X_OPENSTACK_REQUEST_ID", ""))
+    return given if REQUEST_ID.fullmatch(given) else f"req-{uuid.uuid4()}"
 
 
 def exchange_of(environ: dict[str, Any]) -> Exchange:
@@ -47,7 +58,7 @@ def exchange_of(environ: dict[str, Any]) -> Exchange:
     found: Exchange | None = environ.get(KEY)
     if found is None:
         segments = environ.get("PATH_INFO", "").split("/")[1:]
-        found = Exchange(environ, f"req-{uuid.uuid4()}", is_versioned(segments))
+        found = Exchange(environ, request_id_of(environ), is_versioned(segments))
         environ[KEY] = found
     return found
 

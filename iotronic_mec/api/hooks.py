@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from pecan.hooks import PecanHook
@@ -27,8 +28,11 @@ from iotronic_mec.api.rate import Rates
 from iotronic_mec.context import DEFAULT_TIMEOUT_S, Context
 from iotronic_mec.errors import BadRequest, Error, Forbidden, Unauthenticated
 from iotronic_mec.feature import PUBLIC
+from lightning_agent.protocol.log_lines import NOBODY, Asking, set_asking
 
 LOG = logging.getLogger(__name__)
+ACCESS = logging.getLogger("iotronic_mec.access")
+"""One line for each request; its level says whether they are wanted: ``[log] access``."""
 
 REQUEST_ID = "Openstack-Request-Id"
 
@@ -40,12 +44,26 @@ SECURITY = (
 """On every answer that does not say otherwise."""
 
 
+NO_ROUTE = "none"
+"""In logs, what stands for the address of a request no route was found for."""
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def method_of(environ: Mapping[str, Any]) -> str:
+    """Return the request's method, ``other`` for one that is not HTTP's usual."""
+    method = str(environ.get("REQUEST_METHOD", ""))
+    return method if method in _METHODS else "other"
+
+
 class Begin(PecanHook):  # type: ignore[misc]
     """Gives the request its id; puts id and collected headers on the answer."""
 
     def on_route(self, state: Any) -> None:
         """Make the exchange."""
-        exchange_of(state.request.environ)
+        exchange = exchange_of(state.request.environ)
+        exchange.began_s = time.perf_counter()
+        set_asking(Asking(exchange.request_id))
         # Pecan must not choose by Accept: everything here is JSON, or says so itself
         state.request.pecan["content_type"] = JSON
 
@@ -63,6 +81,20 @@ class Begin(PecanHook):  # type: ignore[misc]
                 listed.append((versions.HEADER, exchange.version))
             listed.append(("Vary", f"{versions.HEADER}, Authorization, X-Auth-Token"))
         listed += exchange.headers
+        self._tell(exchange, state.response.status_int)
+        set_asking(NOBODY)
+
+    @staticmethod
+    def _tell(exchange: Exchange, status: int) -> None:
+        """Log the request by its route's template: a path may hold what is secret."""
+        if not ACCESS.isEnabledFor(logging.INFO):
+            return
+        match = exchange.match
+        method = match.route.method if match else method_of(exchange.environ)
+        route = match.route.path if match else NO_ROUTE
+        took_ms = round((time.perf_counter() - exchange.began_s) * 1000, 3)
+        fields = {"method": method, "route": route, "status": status, "duration_ms": took_ms}
+        ACCESS.info("%s %s %d %.1f ms", method, route, status, took_ms, extra={"fields": fields})
 
 
 class Version(PecanHook):  # type: ignore[misc]
@@ -111,6 +143,7 @@ class Authentication(PecanHook):  # type: ignore[misc]
             request_id=exchange.request_id,
             deadline=deadline,
         )
+        set_asking(exchange.context.asking())
         self._rates.check(exchange.context)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.base import DelayedCall, ReactorBase
@@ -19,9 +20,10 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from iotronic_mec import errors
-from iotronic_mec.bridge.ends import Handler, own_context
+from iotronic_mec.bridge.ends import Handler, asking_of, own_context
 from iotronic_mec.bridge.threads import Threads
 from iotronic_mec.context import Context
+from lightning_agent.protocol.log_lines import Asking, set_asking
 
 LOG = logging.getLogger(__name__)
 
@@ -136,7 +138,8 @@ class BusEnd:
             limit_s = float(frame.get("s") or 0.0)
             if limit_s <= 0:
                 raise errors.DeadlineExceeded()
-            return {"r": self._threads.call(handler, frame["a"], limit_s, timeout_s=limit_s)}
+            serve = partial(_serve, handler, asking_of(frame))
+            return {"r": self._threads.call(serve, frame["a"], limit_s, timeout_s=limit_s)}
         except errors.Error as error:
             return {"e": error.to_wire()}
         except Exception:  # the outer rim of RPC in this process
@@ -160,6 +163,12 @@ class BusEnd:
             return
         LOG.info("no conductor answers on the message bus: %s", failure.getErrorMessage())
         self._timer = self._reactor.callLater(CONTACT_EVERY_S, self.start)
+
+
+async def _serve(handler: Handler, who: Asking, arguments: dict[str, Any], limit_s: float) -> Any:
+    """Run a handler in the reactor; its log lines say who asked."""
+    set_asking(who)
+    return await handler(arguments, limit_s)
 
 
 def _log_untold(failure: Failure, method: str) -> None:

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from iotronic_mec.context import ADMIN, Context
 from iotronic_mec.ids import new_uuid
+from lightning_agent.protocol.log_lines import Asking
 
 
 class Handler(Protocol):
@@ -38,6 +39,12 @@ class End(Protocol):
 
     def cast(self, namespace: str, method: str, arguments: dict[str, Any]) -> bool:
         """Tell the conductor something; say whether it was sent."""
+
+
+def asking_of(frame: Mapping[str, Any]) -> Asking:
+    """Return who asked for a call of the conductor, for log lines."""
+    wire = frame.get("c") or {}
+    return Asking(*(str(wire.get(name, "")) for name in ("request_id", "user", "project")))
 
 
 def own_context(timeout_s: float) -> Context:

@@ -31,7 +31,8 @@ from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.python.failure import Failure
 
 from iotronic_mec import errors, frames, prompt
-from iotronic_mec.bridge.ends import Handler, own_context
+from iotronic_mec.bridge.ends import Handler, asking_of, own_context
+from lightning_agent.protocol.log_lines import set_asking
 
 LOG = logging.getLogger(__name__)
 
@@ -330,6 +331,7 @@ class Link(protocol.Protocol):
 
     async def _run(self, handler: Handler, frame: dict[str, Any]) -> None:
         try:
+            set_asking(asking_of(frame))
             result = await handler(frame.get("a") or {}, float(frame.get("s") or 0.0))
             if frame["t"] == "call":
                 self.send({"t": "answer", "id": frame.get("id"), "r": result})

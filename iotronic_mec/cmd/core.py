@@ -24,7 +24,7 @@ from iotronic_mec.api.auth import LastUsed
 from iotronic_mec.api.hop import HopServer
 from iotronic_mec.api.policy import Policies
 from iotronic_mec.clock import Clock
-from iotronic_mec.cmd import authentication, first_start, state_dir
+from iotronic_mec.cmd import authentication, first_start, logs, state_dir
 from iotronic_mec.conf import KEYSTONE, load, load_settings
 from iotronic_mec.context import system_context
 from iotronic_mec.db import migrate
@@ -292,15 +292,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--content-url", required=True)
     parser.add_argument("--wamp-url", required=True)
     given = parser.parse_args(argv)
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    # a line for each wrong token otherwise
-    logging.getLogger("keystonemiddleware").setLevel(logging.ERROR)
+    logs.begin("core")
+    folder = given.state_dir.absolute()
     try:
+        logs.begin("core", load(folder).log)
         settings = load_settings(
-            given.state_dir.absolute(),
+            folder,
             public_url=given.public_url,
             content_url=given.content_url,
             wamp_url=given.wamp_url,

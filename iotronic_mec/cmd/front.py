@@ -21,7 +21,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import STDLibLogObserver, globalLogBeginner
 
 from iotronic_mec.bridge.local import Bridge
-from iotronic_mec.cmd import router, state_dir
+from iotronic_mec.cmd import logs, router, state_dir
 from iotronic_mec.cmd.children import Child, Program
 from iotronic_mec.cmd.local_board import LocalBoard
 from iotronic_mec.cmd.options import Options, port_problem
@@ -61,9 +61,12 @@ PROBE = {
 """The request that shows that the core answers."""
 
 
-def run(options: Options) -> int:
-    """Run until SIGTERM or SIGINT; return the exit code."""
-    log_to_file(options.state_dir)
+def run(options: Options, conf: Any = None) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code.
+
+    :param conf: the configuration; ``None`` where there is no file of it
+    """
+    log_to_file(options.state_dir, conf)
     front = Front(installed_reactor, options)
     reactor: Any = installed_reactor
     try:
@@ -291,14 +294,9 @@ def router_program(options: Options) -> Program:
     )
 
 
-def log_to_file(folder: state_dir.StateDir) -> None:
+def log_to_file(folder: state_dir.StateDir, conf: Any) -> None:
     """Send this process's log, Twisted's included, to ``log/front.log``."""
     stream = open(state_dir.open_log(folder, "front"), "a", encoding="utf-8", buffering=1)
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=stream,
-    )
-    logging.getLogger("twisted").setLevel(logging.WARNING)
+    logs.begin("front", conf and conf.log, stream)
     observer: Any = STDLibLogObserver("twisted")
     globalLogBeginner.beginLoggingTo([observer], discardBuffer=True, redirectStandardIO=False)

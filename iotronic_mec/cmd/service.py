@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from iotronic_mec import __version__
-from iotronic_mec.cmd import state_dir
+from iotronic_mec.cmd import logs, state_dir
 from iotronic_mec.conf import BadConfiguration, load, load_settings
 from iotronic_mec.errors import Error
 from iotronic_mec.feature import Settings
@@ -132,22 +132,14 @@ def main(
     )
     parser.add_argument("--version", action="version", version=__version__)
     given = parser.parse_args(arguments)
-    log_to_stderr()
+    logs.begin(program)
     try:
         service = prepare(program, [path.absolute() for path in given.config_file], needed)
+        logs.begin(program, service.conf.log)
         return run(service)
     except Error as error:
         print(f"{program}: {error.message}", file=sys.stderr)
         return 1
-
-
-def log_to_stderr() -> None:
-    """Log to the standard error, which the journal or a supervisor keeps."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    for name in ("alembic", "amqp", "oslo.messaging", "oslo_service", "twisted", "waitress"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def leave(code: int) -> NoReturn:

@@ -25,9 +25,9 @@ from iotronic_mec import errors
 from iotronic_mec.gateway import environ, site
 from iotronic_mec.gateway.environ import Origin
 from iotronic_mec.gateway.upstream import Job, Upstream
-from iotronic_mec.ids import new_uuid
 from lightning_agent.protocol import names
 from lightning_agent.protocol.checks import MAX_TEXT
+from lightning_agent.protocol.log_lines import Asking, set_asking
 
 LOG = logging.getLogger(__name__)
 
@@ -158,13 +158,19 @@ class Pings:
         self._calls += 1
 
         def broken(failure: Failure) -> None:
-            LOG.error("a ping of board %s failed: %s", board, failure.getTraceback())
+            LOG.error(
+                "request %s: a ping of board %s failed: %s",
+                exchange.request_id(),
+                board,
+                failure.getTraceback(),
+            )
             if not exchange.gone:
                 exchange.fail(errors.Error("internal error; the log of the gateway says more"))
 
         Deferred.fromCoroutine(self._run(exchange, board)).addErrback(broken)
 
     async def _run(self, exchange: site.Exchange, board: str) -> None:
+        set_asking(Asking(exchange.request_id()))
         try:
             say = _say(exchange)
             began_s = self._reactor.seconds()
@@ -184,7 +190,7 @@ class Pings:
                 "round_trip_ms": round(took_ms, 3),
             }
             headers = [
-                ("Openstack-Request-Id", f"req-{new_uuid()}"),
+                ("Openstack-Request-Id", exchange.request_id()),
                 ("X-Content-Type-Options", "nosniff"),
                 ("Cache-Control", "no-store"),
             ]

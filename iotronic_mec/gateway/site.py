@@ -24,6 +24,7 @@ from twisted.web import http
 
 from iotronic_mec import errors, prompt
 from iotronic_mec.ids import new_uuid
+from lightning_agent.protocol.log_lines import REQUEST_ID
 
 LOG = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class Exchange(http.Request):
     content: Any
     site: Site
     gone = False
+    _request_id: str | None = None
 
     def __init__(self, channel: http.HTTPChannel, queued: object = False) -> None:
         super().__init__(channel, queued=queued, parsePOSTFormSubmission=False)
@@ -121,7 +123,7 @@ class Exchange(http.Request):
             else:
                 self.begin()
         except Exception:  # the outer rim of HTTP in this process
-            LOG.exception("a request failed")
+            LOG.exception("request %s failed", self.request_id())
             if not self.startedWriting:
                 self.fail(errors.Error("internal error; the log of the front says more"))
 
@@ -131,6 +133,14 @@ class Exchange(http.Request):
         self.site.receiving.pop(self, None)
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
         self.abandoned()
+
+    def request_id(self) -> str:
+        """Return the id the client gave, if it is one; else a new one, the same each time."""
+        if self._request_id is None:
+            given = self.requestHeaders.getRawHeaders(b"x-openstack-request-id") or (b"",)
+            sent = given[0].decode("latin-1")
+            self._request_id = sent if REQUEST_ID.fullmatch(sent) else f"req-{new_uuid()}"
+        return self._request_id
 
     # -- for the origins --------------------------------------------------------------
 
@@ -197,7 +207,7 @@ class Exchange(http.Request):
         ``error_message`` holds JSON as a text, which is what IoTronic's clients
         read; ``code`` and ``details`` stand beside it.
         """
-        request_id = f"req-{new_uuid()}"
+        request_id = self.request_id()
         headers = [("Content-Type", JSON), ("Openstack-Request-Id", request_id)]
         if error.http_status == 503:
             headers.append(("Retry-After", "1"))

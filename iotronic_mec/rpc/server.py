@@ -7,14 +7,18 @@ methods marked with :func:`~iotronic_mec.rpc.expose.expose` are reachable.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from typing import Any
 
 from iotronic_mec.context import Context
 from iotronic_mec.errors import BadRequest, Error, NotFound
 from iotronic_mec.rpc.expose import is_exposed
+from lightning_agent.protocol.log_lines import NOBODY, set_asking
 
 LOG = logging.getLogger(__name__)
+ACCESS = logging.getLogger("iotronic_mec.access")
+"""One line for each call, where ``[log] access`` wants them."""
 
 
 class NoSuchMethod(NotFound):
@@ -42,7 +46,18 @@ class Dispatcher:
         function = getattr(endpoint, method, None)
         if function is None or not is_exposed(function):
             raise NoSuchMethod(f"no method {namespace[:40]}.{method[:40]}")
-        return function(context, **arguments)
+        began_s, outcome = time.perf_counter(), "failed"
+        try:
+            result = function(context, **arguments)
+            outcome = "ok"
+            return result
+        except Error:
+            outcome = "refused"
+            raise
+        finally:
+            took_s = time.perf_counter() - began_s
+            if ACCESS.isEnabledFor(logging.INFO):
+                ACCESS.info("%s.%s %s %.1f ms", namespace, method, outcome, took_s * 1000)
 
     def answer(self, frame: dict[str, Any]) -> dict[str, Any]:
         """Run the call a frame holds and return the answering frame.
@@ -55,6 +70,7 @@ class Dispatcher:
         try:
             context = Context.from_wire(frame.get("c") or {})
             request_id = context.request_id
+            set_asking(context.asking())
             arguments = frame.get("a") or {}
             if not isinstance(arguments, dict):
                 raise BadRequest("the arguments of a call are a map")
@@ -64,4 +80,6 @@ class Dispatcher:
         except Exception:
             LOG.exception("request %s: %s.%s failed", request_id, frame.get("ns"), frame.get("m"))
             return {"t": "error", "id": number, "e": Error("internal error").to_wire()}
+        finally:
+            set_asking(NOBODY)
         return {"t": "answer", "id": number, "r": result}

@@ -13,6 +13,7 @@ second early was tried, hence one second more. Reactor thread only.
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
@@ -28,6 +29,9 @@ from twisted.python.failure import Failure
 from iotronic_mec import errors
 from lightning_agent.protocol import names
 from lightning_agent.protocol.messages import MAX_MESSAGE_BYTES
+
+ACCESS = logging.getLogger("iotronic_mec.access")
+"""One line for each call to a board, where ``[log] access`` wants them."""
 
 MIN_TIMEOUT_S = 0.05
 """Least seconds a call is given; below, it is not sent at all."""
@@ -70,6 +74,8 @@ class Outbound:
         if timeout_s < MIN_TIMEOUT_S:
             raise errors.BoardTimeout("no time is left to call the board")
         check_size(message)
+        if ACCESS.isEnabledFor(logging.INFO):
+            ACCESS.info("board %s: %s is called", board, arguments.get("procedure"))
         answer = await self._send(uri, message, timeout_s)
         if not isinstance(answer, dict):
             raise errors.BoardRefused("the board gave no message as its answer")

@@ -184,6 +184,7 @@ class OperationCall(Message):
 
     ``remaining_s``: seconds until the caller stops waiting, > 0.
     ``parameters``: by action, see the board's modules.
+    ``request_id``: what the cloud's log calls the HTTP request; for the board's log only.
     """
 
     operation: str
@@ -193,6 +194,7 @@ class OperationCall(Message):
     user: str
     remaining_s: float
     parameters: dict[str, Any] = field(default_factory=dict)
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

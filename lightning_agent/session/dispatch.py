@@ -23,6 +23,7 @@ from lightning_agent.modules.base import Procedure
 from lightning_agent.protocol import names
 from lightning_agent.protocol.checks import MAX_TEXT
 from lightning_agent.protocol.errors import BadMessage, Busy, NoSuchProcedure, WireError
+from lightning_agent.protocol.log_lines import Asking, set_asking
 from lightning_agent.protocol.messages import (
     MAX_MESSAGE_BYTES,
     AgentState,
@@ -187,6 +188,15 @@ class Dispatcher:
                 joined.callback(answer)
 
     async def _take(self, procedure: Procedure, call: OperationCall) -> None:
+        # of this order's own coroutine, and of what it starts
+        set_asking(Asking(call.request_id, call.user, call.project))
+        LOG.log(
+            logging.INFO if procedure.effect else logging.DEBUG,
+            "board %s operation %s: %s begins",
+            self._board,
+            call.operation,
+            procedure.name,
+        )
         started = self._clock.now()
         try:
             if procedure.effect:
@@ -208,6 +218,13 @@ class Dispatcher:
             cause=answer.cause,
             started_at=to_wire(started),
             finished_at=to_wire(self._clock.now()),
+        )
+        LOG.log(
+            logging.INFO if procedure.effect else logging.DEBUG,
+            "board %s operation %s: %s",
+            self._board,
+            call.operation,
+            answer.state,
         )
         if procedure.effect:
             await self._record(procedure.name, call, answer, unheard=procedure.background)

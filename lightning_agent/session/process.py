@@ -23,6 +23,7 @@ from twisted.logger import STDLibLogObserver, globalLogBeginner
 from lightning_agent import conf as conf_module
 from lightning_agent.conf import Conf, ConfRefused, default_state_dir
 from lightning_agent.errors import Error
+from lightning_agent.protocol import log_lines
 from lightning_agent.session.agent import Agent
 from lightning_agent.session.enrolment import Enrolment
 from lightning_agent.session.transport import Target
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         conf = conf_module.load(options.state_dir)
-        start_logging(options.log_level or conf.log_level)
+        start_logging(options.log_level or conf.log_level, conf.log_format)
         lock = take_lock(conf.state_dir)
     except ConfRefused as error:
         sys.stderr.write(f"lightning-agent: {error}\n")
@@ -71,13 +72,9 @@ def main(arguments: Sequence[str]) -> int:
     return code
 
 
-def start_logging(level: str) -> None:
+def start_logging(level: str, form: str) -> None:
     """Send all log lines, also the reactor's, to standard error."""
-    logging.basicConfig(
-        level=level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stderr,
-    )
+    log_lines.install("lightning-agent", form=form, level=level)
     # the library logs each connection at info; ours say the same in one line
     logging.getLogger("twisted").setLevel(logging.WARNING)
     observer: Any = STDLibLogObserver()

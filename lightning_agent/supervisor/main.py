@@ -10,12 +10,12 @@ import argparse
 import logging
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_agent.clock import Clock
 from lightning_agent.errors import AlreadySupervised, Error
+from lightning_agent.protocol import log_lines
 from lightning_agent.sandbox.launcher import end_orphans, make_tag
 from lightning_agent.sandbox.probe import probe
 from lightning_agent.supervisor.cameras import CONFIGURATION_NAME, Cameras
@@ -54,9 +54,7 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--state-dir", type=Path, default=None, help="the agent's state directory")
     state_dir: Path = parser.parse_args(argv).state_dir or default_state_dir()
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    log_lines.install("supervisor")
     try:
         return supervise(state_dir.absolute())
     except AlreadySupervised as error:

@@ -44,6 +44,10 @@ TYPES_FOR = {f"{CLOUD}.feature": ("api", "rpc", "drivers", "db")}
 PROTOCOL = f"{BOARD}.protocol"
 PROTOCOL_USERS = ("wamp", "lwm2m", "gateway", "features", "rpc", "egress", "prompt", "cmd")
 
+LOG_LINES = f"{PROTOCOL}.log_lines"
+LOG_USERS = (*PROTOCOL_USERS, "api", "bridge", "conf", "db", "events", ROOT)
+"""Layers that say in their log lines who asked: the one module of the protocol for them."""
+
 BOARD_LAYERS: Mapping[str, Sequence[str]] = {
     "protocol": ("protocol",),
     "errors": ("protocol",),
@@ -56,7 +60,16 @@ BOARD_LAYERS: Mapping[str, Sequence[str]] = {
     "camera": ("camera", "errors", "clock", "missing"),
     "inference": ("inference", "errors", "clock", "missing"),
     "sandbox": ("sandbox", "errors", "clock", "missing"),
-    "supervisor": ("supervisor", "sandbox", "camera", "inference", "errors", "clock", "missing"),
+    "supervisor": (
+        "supervisor",
+        "sandbox",
+        "camera",
+        "inference",
+        "errors",
+        "clock",
+        "missing",
+        "protocol.log_lines",
+    ),
     "modules": (
         "modules",
         "supervisor.client",
@@ -215,9 +228,11 @@ def only_the_protocol_is_shared(project: Project) -> Iterator[str]:
             if within(entry.target, CLOUD):
                 yield module.at(entry.line, f"the board's side imports {entry.target}")
     for module in inside(project, CLOUD):
-        user = layer_of(module, CLOUD, CLOUD_LAYERS) in PROTOCOL_USERS
+        layer = layer_of(module, CLOUD, CLOUD_LAYERS)
         for entry in module.imports:
-            if within(entry.target, BOARD) and not (user and within(entry.target, PROTOCOL)):
+            logs = layer in LOG_USERS and within(entry.target, LOG_LINES)
+            speaks = layer in PROTOCOL_USERS and within(entry.target, PROTOCOL)
+            if within(entry.target, BOARD) and not (speaks or logs):
                 yield module.at(entry.line, f"{module.name} imports {entry.target}")
 
 

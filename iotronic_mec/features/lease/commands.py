@@ -215,6 +215,7 @@ def tell_boards(parts: Parts, event: Mapping[str, Any]) -> None:
 
 
 def _tell_board(parts: Parts, target: Target, subject: str, reason: str) -> None:
+    context = system_context(END_LIMIT_S + 1)
     message = OperationCall(
         operation=new_uuid(),
         request=new_uuid(),
@@ -223,8 +224,8 @@ def _tell_board(parts: Parts, target: Target, subject: str, reason: str) -> None
         user="system",
         remaining_s=END_LIMIT_S,
         parameters={"plugin": subject, "cause": reason},
+        request_id=context.request_id,
     ).to_wire()
-    context = system_context(END_LIMIT_S + 1)
     try:
         parts.boards.call(
             context, target.agent, target.uuid, names.PLUGIN_END, message, END_LIMIT_S

@@ -50,6 +50,7 @@ from iotronic_mec.operation import (
 )
 from iotronic_mec.rpc.expose import expose
 from lightning_agent.protocol.errors import BadMessage
+from lightning_agent.protocol.log_lines import asking, set_asking
 from lightning_agent.protocol.messages import OperationAnswer, OperationCall
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class RequestCommands(RequestEnds):
             return  # it waits for its turn already
         self._sending.add(part.uuid)
         pool = self._fleet_pool if fleet else self._pool
-        sent = pool.submit(self._send_in_pool, part, agent)
+        sent = pool.submit(self._send_in_pool, part, agent, asking().request_id)
         sent.add_done_callback(partial(self._sent, part.uuid))
 
     def stop(self) -> None:
@@ -312,7 +313,7 @@ class RequestCommands(RequestEnds):
             limit_s = (part.deadline_at - part.created_at).total_seconds()
             longest_s = self._parts.settings.board_call_timeout_s
             timeout_s = min(limit_s, context.remaining_s(), longest_s)
-            message = self._message(part, timeout_s)
+            message = self._message(part, timeout_s, context.request_id)
             wire = self._parts.boards.call(
                 context, agent, part.board, part.procedure, message, timeout_s
             )
@@ -338,7 +339,7 @@ class RequestCommands(RequestEnds):
             told = cause(error.to_wire()["code"], error.message)
             return replace(part, state=REJECTED, cause=told, finished_at=now())
 
-    def _message(self, part: Operation, timeout_s: float) -> dict[str, Any]:
+    def _message(self, part: Operation, timeout_s: float, request_id: str) -> dict[str, Any]:
         parameters = part.parameters
         make = self._parts.transient.get(part.action)
         if make is not None:
@@ -352,15 +353,23 @@ class RequestCommands(RequestEnds):
             user=part.user,
             remaining_s=timeout_s,
             parameters=parameters,
+            request_id=request_id,
         ).to_wire()
 
-    def _send_in_pool(self, part: Operation, agent: str | None) -> None:
+    def _send_in_pool(self, part: Operation, agent: str | None, request_id: str) -> None:
         now = self._parts.clock.now()
         # what it waited for its turn is gone: its deadline stays what was promised
         seconds = (part.deadline_at - now).total_seconds()
+        made = system_context(seconds)
         context = replace(
-            system_context(seconds), user=part.user, project=part.project, system=False
+            made,
+            user=part.user,
+            project=part.project,
+            # after a restart nobody knows the first one any more
+            request_id=request_id or made.request_id,
+            system=False,
         )
+        set_asking(context.asking())
         try:
             if seconds <= 0:
                 state, told = overdue_end(part)

@@ -24,6 +24,7 @@ FINGERPRINTS = {
     2: "7e98b9b3bbc45869",
     3: "76bed17d4f1e6f4e",
     4: "66bad80943f39f6a",
+    5: "896572b8b4efd0c3",
 }
 """Protocol version to the hash of all its messages. Changed a field? Raise
 ``PROTOCOL_VERSION`` and add a line; never change a line of a version that was released."""
