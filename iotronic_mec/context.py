@@ -123,14 +123,17 @@ class Context:
         )
 
 
-def system_context(timeout_s: float = DEFAULT_TIMEOUT_S) -> Context:
-    """Return the context of the cloud's own periodic and internal work."""
+def system_context(timeout_s: float = DEFAULT_TIMEOUT_S, request_id: str = "") -> Context:
+    """Return the context of the cloud's own periodic and internal work.
+
+    :param request_id: of the request it goes on with; a new one without
+    """
     return Context(
         user="system",
         user_name="system",
         project="",
         roles=(ADMIN,),
-        request_id=f"req-{new_uuid()}",
+        request_id=request_id or f"req-{new_uuid()}",
         deadline=time.monotonic() + timeout_s,
         system=True,
     )

@@ -35,9 +35,9 @@ def log() -> Iterator[io.StringIO]:
 
 
 def lines(log: io.StringIO) -> list[dict[str, object]]:
-    """Return the lines of the access log."""
+    """Return the lines of requests; those of calls are left out."""
     found = [json.loads(line) for line in log.getvalue().splitlines()]
-    return [line for line in found if line["logger"] == ACCESS]
+    return [line for line in found if line["logger"] == ACCESS and "route" in line]
 
 
 def online(site: Site) -> str:

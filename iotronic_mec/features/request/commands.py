@@ -29,6 +29,7 @@ from iotronic_mec.features.request.model import (
     Operation,
     Order,
     Request,
+    call_of,
     ended_as,
     failure_of,
     overdue_end,
@@ -51,7 +52,7 @@ from iotronic_mec.operation import (
 from iotronic_mec.rpc.expose import expose
 from lightning_agent.protocol.errors import BadMessage
 from lightning_agent.protocol.log_lines import asking, set_asking
-from lightning_agent.protocol.messages import OperationAnswer, OperationCall
+from lightning_agent.protocol.messages import OperationAnswer
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -345,30 +346,14 @@ class RequestCommands(RequestEnds):
         if make is not None:
             with self._parts.database.read() as connection:
                 parameters = {**parameters, **make(self._parts, connection, part)}
-        return OperationCall(
-            operation=part.uuid,
-            request=part.request,
-            action=part.action,
-            project=part.project,
-            user=part.user,
-            remaining_s=timeout_s,
-            parameters=parameters,
-            request_id=request_id,
-        ).to_wire()
+        return call_of(part, parameters, timeout_s, request_id).to_wire()
 
     def _send_in_pool(self, part: Operation, agent: str | None, request_id: str) -> None:
         now = self._parts.clock.now()
         # what it waited for its turn is gone: its deadline stays what was promised
         seconds = (part.deadline_at - now).total_seconds()
-        made = system_context(seconds)
-        context = replace(
-            made,
-            user=part.user,
-            project=part.project,
-            # after a restart nobody knows the first one any more
-            request_id=request_id or made.request_id,
-            system=False,
-        )
+        made = system_context(seconds, request_id)
+        context = replace(made, user=part.user, project=part.project, system=False)
         set_asking(context.asking())
         try:
             if seconds <= 0:

@@ -208,6 +208,22 @@ def failure_of(ended: Operation) -> Error:
     return kind(message, details={"request": ended.request, "cause": told, "state": ended.state})
 
 
+def call_of(
+    part: Operation, parameters: dict[str, Any], timeout_s: float, request_id: str
+) -> OperationCall:
+    """Return an operation as its board is told of it."""
+    return OperationCall(
+        operation=part.uuid,
+        request=part.request,
+        action=part.action,
+        project=part.project,
+        user=part.user,
+        remaining_s=timeout_s,
+        parameters=parameters,
+        request_id=request_id,
+    )
+
+
 def ended_as(part: Operation, answer: OperationAnswer, now: datetime) -> Operation:
     """Return the operation as the board's answer says.
 
