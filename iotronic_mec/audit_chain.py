@@ -18,6 +18,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 GENESIS = "0" * 64
@@ -75,6 +76,23 @@ def parse_heads(text: str) -> tuple[Head, ...]:
     if not heads:
         raise ValueError("it holds no head")
     return heads
+
+
+def read_heads(text: str) -> tuple[Head, ...]:
+    """Read ``SEQUENCE:SHA256``, or the file of heads that is named so.
+
+    :raises ValueError: it is neither
+    """
+    try:
+        return (Head.parse(text),)
+    except ValueError as error:
+        path = Path(text)
+        if not path.is_file():
+            raise ValueError(f"{error}, and there is no such file") from error
+    try:
+        return parse_heads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{text}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -252,6 +252,7 @@ class Settings:
     ledger_driver: str = "none"
     ledger_path: str = "audit-heads.log"
     audit_head_interval_s: float = 60.0
+    audit_retention_days: int = 0
     egress_networks: tuple[str, ...] = ()
     reach: ReachSettings = ReachSettings()
     auth_strategy: str = "embedded"

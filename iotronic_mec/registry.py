@@ -8,6 +8,7 @@ from __future__ import annotations
 from iotronic_mec.feature import Feature
 from iotronic_mec.features import (
     audit,
+    audit_segment,
     blob,
     board,
     device_action,
@@ -41,6 +42,7 @@ FEATURES: tuple[Feature, ...] = (
     grant.FEATURE,
     idempotency.FEATURE,
     blob.FEATURE,
+    audit_segment.FEATURE,
     enrolment_code.FEATURE,
     request.FEATURE,
     fleet.FEATURE,

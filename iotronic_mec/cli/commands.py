@@ -76,6 +76,8 @@ COMMANDS: Final = {
     "request wait": f"{_V1}.request:WaitRequest",
     "request cancel": f"{_V1}.request:CancelRequest",
     "audit list": f"{_V1}.audit:ListAudit",
+    "audit segments": f"{_V1}.audit:ListSegments",
+    "audit export": f"{_V1}.audit:ExportAudit",
     "audit head": f"{_V1}.audit:ShowAuditHead",
     "audit verify": f"{_V1}.audit:VerifyAudit",
     "grant create": f"{_V1}.grant:CreateGrant",

@@ -1,8 +1,9 @@
 """``iotronic-mec db backup`` and ``restore``: a whole cloud in one file.
 
 The file is a tar archive: ``manifest.json``, the tables as lines of JSON, the
-blobs they name, and the private files of the state directory. Whoever has it
-is the cloud, so it is readable by its owner only; it is not encrypted.
+blobs they name, sealed segments of the audit among them, and the private files of
+the state directory. Whoever has it is the cloud, so it is readable by its owner
+only; it is not encrypted.
 Separate processes are backed up with the files of ``--config-file``: their storage,
 and their shared secret, wherever it lies.
 The database is read in one moment, beside a running cloud; blobs are copied
@@ -50,9 +51,6 @@ CONFIGURATION = "iotronic.conf"
 
 SHARED_KEY = "cloud/secret.key"
 """Name in the archive of the secret separate processes share."""
-
-SEGMENTS = "audit"
-"""Folder of the state directory with the audit's sealed segments."""
 
 
 def backup(folder: Path, target: Path, given: Sequence[Path] = ()) -> dict[str, int]:
@@ -205,12 +203,11 @@ def _add_tables(
 
 def _private(folder: Path) -> Iterator[Path]:
     """Yield what belongs to the cloud besides database and blobs: keys, options, rules."""
-    candidates = [*folder.iterdir(), *(folder / SEGMENTS).glob("*")]
-    for path in sorted(candidates):
+    for path in sorted(folder.iterdir()):
         of_the_moment = path.name.startswith((".", core.DATABASE_NAME)) or path.suffix == ".lock"
         if of_the_moment or path.is_symlink() or not path.is_file():
             continue
-        if path.stat().st_size <= MAX_FILE_BYTES or path.parent != folder:
+        if path.stat().st_size <= MAX_FILE_BYTES:
             yield path
 
 
@@ -270,14 +267,13 @@ def _checked(archive: tarfile.TarFile) -> dict[str, Any]:
 
 
 def _is_plain(place: str, rest: str) -> bool:
-    parts = rest.split("/")
-    deep = len(parts) == 2 and place == "files" and parts[0] == SEGMENTS
     if f"{place}/{rest}" == SHARED_KEY:
         return True
     return (
         place in ("tables", "blobs", "files")
-        and (len(parts) == 1 or deep)
-        and all(part and not part.startswith(".") and "\0" not in part for part in parts)
+        and rest != ""
+        and not rest.startswith(".")
+        and not {"/", "\0"} & set(rest)
     )
 
 

@@ -10,13 +10,11 @@ import os
 import sys
 from pathlib import Path
 
-from iotronic_mec.audit_chain import verify
-from iotronic_mec.cmd import backup, core, import_command, service
+from iotronic_mec.cmd import audit, backup, core, import_command, service
 from iotronic_mec.db import migrate
 from iotronic_mec.db.base import metadata
 from iotronic_mec.db.engine import open_database
 from iotronic_mec.errors import Error
-from iotronic_mec.features.audit import store as audit_store
 from iotronic_mec.registry import FEATURES
 
 MAX_SHOWN = 20
@@ -141,12 +139,12 @@ def _check(folder: Path, _given: argparse.Namespace) -> int:
         return 1
     database = open_database(url, writes=False)
     try:
-        with database.read() as connection:
-            verdict = verify(row.to_wire() for row in audit_store.iter_rows(connection))
+        sealed, verdict = audit.check(database, lambda: core.storage(folder))
     finally:
         database.close()
+    told = f", {sealed} sealed segments among them" if sealed else ""
     _tell(
-        f"audit chain of {verdict.rows} rows",
+        f"audit chain of {verdict.rows} rows{told}",
         [finding.text for finding in verdict.findings],
         "compare with a backup",
     )

@@ -8,6 +8,7 @@ import sys
 COMMANDS = {
     "standalone": ("iotronic_mec.cmd.standalone", "run the whole cloud with one command"),
     "db": ("iotronic_mec.cmd.db", "look at, upgrade and check the database"),
+    "audit": ("iotronic_mec.cmd.audit", "check the sealed and the other rows of the audit"),
     "user": ("iotronic_mec.cmd.identity", "manage users through the running cloud"),
     "token": ("iotronic_mec.cmd.identity", "manage tokens through the running cloud"),
     "config": ("iotronic_mec.cmd.config", "show the options and their values"),

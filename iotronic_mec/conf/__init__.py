@@ -98,6 +98,7 @@ def load_settings(
         ledger_driver=conf.audit.ledger_driver,
         ledger_path=conf.audit.ledger_path,
         audit_head_interval_s=conf.audit.head_interval_s,
+        audit_retention_days=conf.audit.retention_days,
         egress_networks=tuple(conf.egress.allowed_networks),
         policy_file=folder / conf.api.policy_file,
         trust_proxy_headers=conf.api.trust_proxy_headers,

@@ -1,11 +1,13 @@
-"""Options of group ``[audit]``: where the heads of the audit go."""
+"""Options of group ``[audit]``: where the heads of the audit go, and its old rows."""
 
 from __future__ import annotations
 
 from oslo_config import cfg
 
 GROUP = cfg.OptGroup(
-    "audit", title="Audit", help="How the end of the audit's chain is made known."
+    "audit",
+    title="Audit",
+    help="How the end of the audit's chain is made known, and how long it is in the database.",
 )
 
 OPTIONS = [
@@ -29,5 +31,13 @@ OPTIONS = [
         min=1.0,
         help="How often a head that has changed is handed to the ledger and published as the "
         "event audit.head, seconds. Read at the start.",
+    ),
+    cfg.IntOpt(
+        "retention_days",
+        default=0,
+        min=0,
+        help="After how many days rows of the audit are sealed: put into a file of the storage "
+        "and taken out of the database; 0 leaves all of them there. Nothing is ever thrown "
+        "away. Read at the start.",
     ),
 ]

@@ -17,9 +17,9 @@ in :mod:`iotronic_mec.sdk.errors`; all derive from :class:`Error`.
 
 from __future__ import annotations
 
-from iotronic_mec.audit_chain import Finding, Head, Verdict, parse_heads
+from iotronic_mec.audit_chain import Finding, Head, Verdict, parse_heads, read_heads
 from iotronic_mec.sdk.answer import Answer
-from iotronic_mec.sdk.audit import AuditRow
+from iotronic_mec.sdk.audit import AuditRow, AuditSegment
 from iotronic_mec.sdk.board import (
     Board,
     EnrolmentCode,
@@ -45,6 +45,7 @@ from iotronic_mec.sdk.webservice import BoardName, EnabledWebservice, NewWebserv
 __all__ = [
     "Answer",
     "AuditRow",
+    "AuditSegment",
     "Board",
     "BoardName",
     "Client",
@@ -84,4 +85,5 @@ __all__ = [
     "Webservice",
     "WhoAmI",
     "parse_heads",
+    "read_heads",
 ]

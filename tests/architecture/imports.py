@@ -31,7 +31,7 @@ CLOUD_LAYERS: Mapping[str, Sequence[str]] = {
     "registry_policies": (ROOT, "feature", "registry", "api.policy"),
     "conf": (ROOT, "feature", "conf"),
     "graphql": (ROOT, "feature", "features", "api", "rpc.client"),
-    "sdk": ("sdk", "missing", "audit_chain"),
+    "sdk": ("sdk", "missing", "audit_chain", "audit_segment"),
     "cli": ("cli", "sdk", "missing"),
     "dashboard": ("dashboard",),
     "cmd": ("*",),

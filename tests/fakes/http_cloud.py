@@ -11,6 +11,7 @@ demand. One board, ``kitchen``, is online; its plugins are what is injected.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
@@ -21,6 +22,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from iotronic_mec.audit_chain import GENESIS, row_hash
+from iotronic_mec.audit_segment import Segment, write
 from tests.fakes.http_rim import REQUEST_ID, Reply, Rim, Seen
 
 TIME = "2026-01-01T00:00:00+00:00"
@@ -95,6 +97,8 @@ class HttpCloud:
         self.cause: dict[str, Any] | None = None
         self.said: Any = {"label": 7}
         self.audit = audit_chain(4)
+        self.segments: list[dict[str, Any]] = []
+        self.segment_files: dict[str, bytes] = {}
         self.bundle = b"def main(context): pass\n"
         self.enabled: dict[str, dict[str, Any]] = {}
         self.exposed: dict[str, dict[str, Any]] = {}
@@ -420,6 +424,41 @@ class HttpCloud:
         backward = seen.query.get("sort_dir") == "desc"
         return self._paged(seen, "audit", self.audit[::-1] if backward else self.audit)
 
+    def on_segments(self, seen: Seen) -> Reply:
+        """The sealed segments of the audit; ``self.audit`` holds the rows after them."""
+        return self._paged(seen, "segments", self.segments)
+
+    def on_segment_file(self, seen: Seen, name: str) -> Reply:
+        """The file of a segment."""
+        if name not in self.segment_files:
+            raise Refusal(404, "iot.audit_segment.not_found", "there is no such segment")
+        return Reply(raw=self.segment_files[name])
+
+    def seal(self, count: int) -> dict[str, Any]:
+        """Put the first rows of the audit into a segment; return it."""
+        rows, self.audit = self.audit[:count], self.audit[count:]
+        first, last = rows[0], rows[-1]
+        planned = Segment(
+            first=first["sequence"],
+            last=last["sequence"],
+            previous=first["previous"],
+            hash=last["hash"],
+            digest="",
+            size=0,
+        )
+        content = b"".join(write(rows, planned))
+        made = {
+            "uuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, planned.name)),
+            **{name: getattr(planned, name) for name in ("first", "last", "previous", "hash")},
+            "digest": hashlib.sha256(content).hexdigest(),
+            "size": len(content),
+            "file": planned.name,
+            **dict.fromkeys(("first_at", "last_at", "created_at"), TIME),
+        }
+        self.segments.append(made)
+        self.segment_files[made["uuid"]] = content
+        return made
+
     def _request(self, state: str) -> dict[str, Any]:
         made = {"uuid": ORDER, "action": "PluginCall", "state": state, "cause": self.cause}
         status = "PENDING" if state in ("queued", "dispatched", "running") else "COMPLETED"
@@ -449,10 +488,14 @@ class HttpCloud:
         return found
 
     def _paged(self, seen: Seen, noun: str, rows: list[dict[str, Any]]) -> Reply:
-        key = "sequence" if noun == "audit" else "uuid"
+        key = {"audit": "sequence", "segments": "last"}.get(noun, "uuid")
         marks = [str(row.get(key)) for row in rows]
         marker = seen.query.get("marker")
-        begin = marks.index(marker) + 1 if marker else 0
+        begin = 0
+        if marker and key == "uuid":
+            begin = marks.index(marker) + 1
+        elif marker:
+            begin = sum(int(mark) <= int(marker) for mark in marks)
         length = min(self.page, int(seen.query.get("limit", "1000")))
         body: dict[str, Any] = {noun: rows[begin : begin + length]}
         if len(body[noun]) == length:
@@ -492,6 +535,8 @@ ROUTES = (
     (rf"GET /v1/requests/{NAME}/results", "on_results"),
     (rf"DELETE /v1/requests/{NAME}", "on_cancel"),
     ("GET /v1/audit", "on_audit"),
+    ("GET /v1/audit/segments", "on_segments"),
+    (rf"GET /v1/audit/segments/{NAME}/file", "on_segment_file"),
     ("GET /v1/whoami", "on_whoami"),
     ("GET /v1/quotas", "on_quotas"),
     (rf"(GET|PUT|DELETE) /v1/quotas/{NAME}", "on_quotas"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -179,6 +180,9 @@ class Things:
     def _token(self) -> str:
         return str(self.owner("POST", "/v1/tokens", {"name": self.name}).json["uuid"])
 
+    def _segment(self) -> str:
+        return sealed(self.site)
+
     def _grant(self) -> str:
         return self.lend("board", self.get("board"), LENT_BOARD)
 
@@ -298,9 +302,19 @@ class Matrix:
         return things
 
 
+def sealed(site: Site) -> str:
+    """Have what is in the audit sealed; return the segment."""
+    commands = site.commands["audit_segment"]
+    commands.seal(site.clock.now() + timedelta(days=3))
+    commands.prune()
+    found = site.ask("GET", "/v1/audit/segments?sort_dir=desc&limit=1").json["segments"]
+    return str(found[0]["uuid"])
+
+
 def told(answer: Any) -> str:
     """Return all an answer tells, without what is unlike in any two answers."""
-    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", answer.text)
+    body = answer.body.decode("utf-8", "replace")
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", body)
     headers = {
         key: value
         for key, value in answer.headers.items()

@@ -24,6 +24,7 @@ from iotronic_mec.drivers.storage.fake import FakeStorage
 from iotronic_mec.events.outbox import Outbox, list_after
 from iotronic_mec.feature import Feature, Parts, Settings
 from iotronic_mec.features import (
+    audit_segment,
     blob,
     board,
     device_action,
@@ -50,6 +51,7 @@ from tests.fakes.boards import FakeBoards
 
 FEATURES: tuple[Feature, ...] = (
     blob.FEATURE,
+    audit_segment.FEATURE,
     enrolment_code.FEATURE,
     request.FEATURE,
     fleet.FEATURE,

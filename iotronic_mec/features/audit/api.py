@@ -42,7 +42,9 @@ def index(call: Call) -> dict[str, Any]:
             descending=page.descending,
             filters=filters,
         )
-    return paging.collection(call, "audit", rows, page, AuditRow.to_wire, _marker)
+        begins = store.first_sequence(connection)
+    body = paging.collection(call, "audit", rows, page, AuditRow.to_wire, _marker)
+    return {**body, "begins": begins or 1}
 
 
 def head(call: Call) -> dict[str, Any]:

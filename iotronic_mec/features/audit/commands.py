@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from iotronic_mec.audit_chain import Head
 from iotronic_mec.clock import iso
-from iotronic_mec.context import Context
 from iotronic_mec.drivers.ledger.base import LedgerUnavailable
 from iotronic_mec.feature import Parts
 from iotronic_mec.features.audit import store
@@ -78,35 +77,3 @@ def head_to_tell(connection: Connection) -> str | None:
     """Return the head as boards and clients are told it, ``None`` before the first row."""
     head = store.head(connection)
     return str(head) if head.sequence else None
-
-
-def witness(
-    parts: Parts, connection: Connection, context: Context, board: str, told: str | None
-) -> bool:
-    """Compare the newest head a board was ever told with the chain.
-
-    Where the chain has no such row any more, or another one, its end was cut
-    off or it was written anew: that is logged and becomes a row of its own.
-    It is one board's word; ``iot audit verify --against`` shows it to anybody.
-
-    :returns: whether the head is in the chain
-    """
-    if told is None:
-        return True
-    head = Head.parse(told)
-    if head.sequence == 0 or store.has(connection, head):
-        return True
-    LOG.error("board %s was told the audit's head %s, which is not in the chain", board, told)
-    details = {"head": told}
-    parts.audit(
-        connection,
-        context,
-        "audit.contradicted",
-        "board",
-        board,
-        outcome="failed",
-        reason="head_not_found",
-        details=details,
-    )
-    parts.emit(connection, "", "audit.contradicted", board, details)
-    return False

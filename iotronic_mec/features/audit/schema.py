@@ -49,6 +49,10 @@ class AuditList(Shape):
     """A page of the audit."""
 
     audit: list[AuditRowShape]
+    begins: int = Field(
+        description="sequence of the oldest row that is listed here; those before it are in "
+        "sealed segments"
+    )
     next: str | None = None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from iotronic_mec.audit_chain import GENESIS, Head
 from iotronic_mec.clock import Clock
@@ -104,6 +104,24 @@ def has(connection: Connection, known: Head) -> bool:
     return found.scalar() == known.hash
 
 
+def first_sequence(connection: Connection) -> int | None:
+    """Return the sequence of the oldest row in the table, ``None`` without any.
+
+    Rows before it are in sealed segments.
+    """
+    found = connection.execute(select(func.min(audit.c.sequence))).scalar()
+    return None if found is None else int(found)
+
+
+def delete_range(connection: Connection, first: int, last: int) -> int:
+    """Delete rows that are in a sealed segment; return how many there were.
+
+    For :mod:`iotronic_mec.features.audit_segment` alone.
+    """
+    sequence = audit.c.sequence
+    return connection.execute(delete(audit).where(sequence.between(first, last))).rowcount
+
+
 def list_rows(
     connection: Connection,
     *,
@@ -126,12 +144,14 @@ def list_rows(
     return _rows(connection.execute(query).all())
 
 
-def iter_rows(connection: Connection, *, batch: int = 1000) -> Iterator[AuditRow]:
+def iter_rows(
+    connection: Connection, *, after: int | None = 0, batch: int = 1000
+) -> Iterator[AuditRow]:
     """Yield all rows in the order of the chain, as a check wants them.
 
+    :param after: sequence of the row before the first one wanted
     :param batch: rows read at once
     """
-    after: int | None = 0
     while after is not None:
         rows = list_rows(connection, limit=batch - 1, after=after)
         yield from rows

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from iotronic_mec import errors, lease_token
 from iotronic_mec.context import Context, system_context
 from iotronic_mec.feature import Parts
-from iotronic_mec.features.audit.commands import head_to_tell, witness
+from iotronic_mec.features.audit.commands import head_to_tell
+from iotronic_mec.features.audit_segment.commands import AuditSegmentCommands
 from iotronic_mec.features.board import store
 from iotronic_mec.features.board.model import OFFLINE, BoardNotFound
 from iotronic_mec.features.enrolment_code import store as code_store
@@ -45,7 +46,6 @@ UNKNOWN_CODES_PER_S = 20
 """Most look-ups of unknown codes answered in a second: 80 random bits need no
 more protection, chosen short codes do."""
 
-
 PRESENCE_BATCH = 500
 """Most changes of presence in one transaction: others wait for the writer, and
 a statement takes no more than some ten thousand parameters."""
@@ -70,6 +70,7 @@ class BoardReports:
         self._parts = parts
         self._requests: RequestCommands = made["request"]
         self._unknown: tuple[int, int] = (0, 0)
+        self._segments: AuditSegmentCommands = made["audit_segment"]
 
     @expose
     def wamp_agent_up(self, context: Context, *, agent: str, url: str) -> None:
@@ -215,7 +216,6 @@ class BoardReports:
                 for hook in self._parts.on_join
                 for wire in hook(self._parts, connection, board, message)
             ]
-            witness(self._parts, connection, context, board, message.audit_head)
             boards = store.count_enrolled(connection)
             return Joined(
                 board=board,
@@ -228,6 +228,7 @@ class BoardReports:
             )
 
         LOG.info("board %s joined with session %s", board, session)
+        self._segments.hear(context, board, message.audit_head)
         return self._parts.database.write(change).to_wire()
 
     @expose

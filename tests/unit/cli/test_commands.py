@@ -282,6 +282,39 @@ def test_audit_verify_against_a_kept_head(iot: Iot, cloud: HttpCloud) -> None:
     assert found.json["findings"] == [{"kind": "removed", "text": "missing: row 4"}]
 
 
+def test_audit_export_and_verify(iot: Iot, cloud: HttpCloud, tmp_path: Path) -> None:
+    """Segments are listed, written into a folder once, and checked from there."""
+    cloud.seal(1)
+    cloud.seal(2)
+
+    listed = iot("audit", "segments", "-f", "json").json
+    first = iot("audit", "export", str(tmp_path), "-f", "json").json
+    second = iot("audit", "export", str(tmp_path), "-f", "json").json
+    cloud.segment_files.clear()
+    verified = iot("audit", "verify", "--segments", str(tmp_path), "-f", "json").json
+
+    assert [(row["first"], row["last"]) for row in listed] == [(1, 1), (2, 3)]
+    assert (first["written"], first["kept"]) == (2, 0)
+    assert (second["written"], second["kept"]) == (0, 2)
+    assert (verified["verdict"], verified["rows"]) == ("whole", 4)
+
+
+def test_a_changed_export_is_found(iot: Iot, cloud: HttpCloud, tmp_path: Path) -> None:
+    """A file that was changed since the export is told, and is not written over."""
+    cloud.seal(3)
+    iot("audit", "export", str(tmp_path))
+    [path] = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+
+    found = iot("audit", "verify", "--segments", str(tmp_path), "-f", "json")
+    again = iot("audit", "export", str(tmp_path))
+
+    assert (found.code, found.json["verdict"]) == (1, "broken")
+    assert found.json["findings"][0]["text"] == "the file of rows 1 to 3 was changed"
+    assert again.code == 2
+    assert "move it away" in again.err
+
+
 def test_audit_list_newest_first(iot: Iot) -> None:
     """The newest rows can come first."""
     rows = iot("audit", "list", "--newest-first", "--limit", "2", "-f", "json").json
@@ -434,6 +467,8 @@ def test_unreachable_cloud_is_told_with_a_cure(iot: Iot, monkeypatch: pytest.Mon
         ("plugin", "call", "b", "p", "--timeout", "0"),
         ("board", "list", "--limit", "0"),
         ("audit", "verify", "--head", "3"),
+        ("audit", "verify", "--after", "3"),
+        ("audit", "verify", "--segments", "/nowhere"),
     ],
 )
 def test_wrong_usage_ends_with_2(iot: Iot, cloud: HttpCloud, words: tuple[str, ...]) -> None:

@@ -5,16 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
+from iotronic_mec.audit_segment import Segment, write
 from iotronic_mec.clock import Clock
-from iotronic_mec.cmd import core, db
+from iotronic_mec.cmd import audit, core, db
 from iotronic_mec.context import system_context
 from iotronic_mec.db import migrate
 from iotronic_mec.db.engine import open_database
+from iotronic_mec.drivers.storage.filesystem import FilesystemStorage
+from iotronic_mec.features.audit import store
 from iotronic_mec.features.audit.store import AuditChain
+from iotronic_mec.features.audit_segment import store as segment_store
+from iotronic_mec.features.audit_segment.model import KIND, SealedSegment
+from iotronic_mec.features.blob import store as blob_store
+from iotronic_mec.ids import new_uuid
 from iotronic_mec.registry import FEATURES
 
 
@@ -89,6 +98,90 @@ def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "audit chain of 3 rows: ok",
     ]
     assert code == 0
+
+
+def seal(folder: Path, rows: int) -> Segment:
+    """Seal the first rows of a state directory's audit, as the cloud does; return what it is."""
+    database = open_database(core.database_url(folder))
+    storage = FilesystemStorage(folder / "blobs")
+    with database.read() as connection:
+        found = store.list_rows(connection, limit=rows - 1)
+    planned = Segment(
+        first=1,
+        last=rows,
+        previous=found[0].previous,
+        hash=found[-1].hash,
+        digest="",
+        size=0,
+    )
+    stored = storage.put(write((row.to_wire() for row in found), planned), 1_000_000)
+    segment = replace(planned, digest=stored.digest, size=stored.size_bytes)
+    at = found[0].time
+    made = SealedSegment(uuid=new_uuid(), segment=segment, first_at=at, last_at=at, created_at=at)
+
+    def change(connection: Connection) -> None:
+        segment_store.add(connection, made)
+        blob_store.use(connection, "", segment.digest, segment.size, KIND, made.uuid, now=at)
+        store.delete_range(connection, 1, rows)
+
+    database.write(change)
+    database.close()
+    return segment
+
+
+def test_check_reads_sealed_segments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows in files are a part of the chain; a file that is gone is told."""
+    state_with_rows(tmp_path)
+    segment = seal(tmp_path, 2)
+
+    whole = check(tmp_path), capsys.readouterr().out
+    (tmp_path / "blobs" / segment.digest[:2] / segment.digest).unlink()
+    lost = check(tmp_path), capsys.readouterr().out
+
+    assert whole[0] == 0
+    assert "audit chain of 3 rows, 1 sealed segments among them: ok" in whole[1]
+    assert lost[0] == 1
+    assert "there is no file of rows 1 to 2" in lost[1]
+
+
+def test_segments_are_checked_where_they_lie(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The audit's own command checks files and rows, against kept heads too."""
+    state_with_rows(tmp_path)
+    segment = seal(tmp_path, 2)
+    words = ["verify-segments", "--state-dir", str(tmp_path)]
+    (tmp_path / "heads").write_text(f"2026-01-01 {segment.head}\n", encoding="utf-8")
+
+    codes = [
+        audit.run(words),
+        audit.run([*words, "--against", str(tmp_path / "heads")]),
+        audit.run([*words, "--against", f"1:{'f' * 64}"]),
+    ]
+
+    told = capsys.readouterr().out
+    assert codes == [0, 0, 1]
+    assert "segments 1\nrows     3\n" in told
+    assert "row 1 is not the one known before" in told
+
+
+def test_a_backup_holds_the_segments(tmp_path: Path) -> None:
+    """After backup, loss and restore the sealed rows are there again."""
+    cloud, fresh = tmp_path / "cloud", tmp_path / "fresh"
+    cloud.mkdir()
+    state_with_rows(cloud)
+    seal(cloud, 2)
+    (cloud / "secret.key").write_bytes(b"s" * 32)
+    file = str(tmp_path / "b.tar")
+
+    codes = [
+        db.run(["backup", file, "--state-dir", str(cloud)]),
+        db.run(["restore", file, "--state-dir", str(fresh)]),
+        audit.run(["verify-segments", "--state-dir", str(fresh)]),
+    ]
+
+    assert codes == [0, 0, 0]
+    assert len(list((fresh / "blobs").glob("??/*"))) == 1
 
 
 def test_check_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from iotronic_mec.sdk import Client, LogLine, NewBoard, NewPlugin, Reason, Target, errors
-from tests.fakes.http_cloud import HttpCloud, item
+from iotronic_mec.sdk import Client, Head, LogLine, NewBoard, NewPlugin, Reason, Target, errors
+from tests.fakes.http_cloud import HttpCloud, audit_chain, item
 from tests.fakes.http_rim import Reply
 
 KITCHEN = Target(board="kitchen", plugin="digits")
@@ -191,6 +193,53 @@ def test_changed_audit_row_is_found(client: Client, cloud: HttpCloud) -> None:
     [finding] = client.audit.verify().findings
 
     assert (finding.kind, finding.first) == ("changed", 3)
+
+
+def test_sealed_rows_are_verified_here(client: Client, cloud: HttpCloud, tmp_path: Path) -> None:
+    """Sealed segments are fetched, or read from a folder, and are a part of the chain."""
+    cloud.seal(1)
+    cloud.seal(2)
+
+    fetched = client.audit.verify()
+    for each in client.audit.segments():
+        with (tmp_path / each.sealed().name).open("wb") as file:
+            client.audit.save(each, file)
+    cloud.segment_files.clear()
+    exported = client.audit.verify(folder=tmp_path)
+    lost = client.audit.verify()
+
+    assert (fetched.ok, fetched.rows) == (True, 4)
+    assert (exported.ok, exported.rows) == (True, 4)
+    assert [finding.kind for finding in lost.findings] == ["removed"] * 3
+
+
+@pytest.mark.parametrize("how", [lambda text: text[:-1], lambda text: text + b"x"])
+def test_another_file_is_found(
+    client: Client, cloud: HttpCloud, how: Callable[[bytes], bytes]
+) -> None:
+    """A file that is not the one the cloud lists is a finding, and cannot be saved."""
+    cloud.seal(2)
+    [name] = cloud.segment_files
+    cloud.segment_files[name] = how(cloud.segment_files[name])
+    [segment] = client.audit.segments()
+
+    with pytest.raises(errors.UnexpectedAnswer):
+        client.audit.save(segment, io.BytesIO())
+
+    assert client.audit.verify().findings[0].text == "the file of rows 1 to 2 was changed"
+
+
+def test_a_check_goes_on_from_a_head(client: Client, cloud: HttpCloud) -> None:
+    """What a former check found whole need not be read again."""
+    head = client.audit.verify().head
+    assert head is not None
+    cloud.audit.extend(audit_chain(6)[4:])
+    cloud.seal(3)
+
+    verdict = client.audit.verify(after=head)
+
+    assert (verdict.ok, verdict.rows) == (True, 2)
+    assert not client.audit.verify(after=Head(sequence=4, hash="f" * 64)).ok
 
 
 @pytest.mark.parametrize("body", [[], "text", {"boards": {}}, {}])

@@ -13,7 +13,8 @@ from iotronic_mec.drivers.ledger.base import LedgerUnavailable
 from iotronic_mec.drivers.ledger.fake import FakeLedger
 from iotronic_mec.events.outbox import list_after
 from iotronic_mec.features.audit import store
-from iotronic_mec.features.audit.commands import AuditCommands, witness
+from iotronic_mec.features.audit.commands import AuditCommands
+from iotronic_mec.features.audit_segment.reports import Witnesses
 from tests.fakes.site import Site, open_site
 
 BOARD = "33333333-3333-4333-8333-333333333333"
@@ -41,9 +42,7 @@ def published(site: Site, topic: str = "audit.head") -> list[str]:
 
 def tell(site: Site, head: str | None) -> bool:
     """Have a board say which head it was told."""
-    return site.parts.database.write(
-        lambda connection: witness(site.parts, connection, system_context(), BOARD, head)
-    )
+    return Witnesses(site.parts).hear(system_context(), BOARD, head)
 
 
 def test_a_new_head_goes_out_once_an_interval(site: Site) -> None:
