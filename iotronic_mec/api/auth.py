@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from iotronic_mec import metrics
 from iotronic_mec.api.controller import Reads
 from iotronic_mec.api.policy import known_roles
 from iotronic_mec.api.problem import TooManyFailures
@@ -299,6 +300,7 @@ class Throttle:
 
 def _refuse(level: float, most: int, refill_s: float) -> None:
     if level >= most:
+        metrics.LIMITED.add("login")
         raise TooManyFailures.after(
             (level - most + 1) * refill_s, "there were too many wrong passwords or tokens"
         )

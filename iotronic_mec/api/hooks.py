@@ -15,6 +15,7 @@ from typing import Any
 from pecan.hooks import PecanHook
 from webob.exc import HTTPException
 
+from iotronic_mec import metrics
 from iotronic_mec.api import versions
 from iotronic_mec.api.auth import Authenticator, Credentials
 from iotronic_mec.api.controller import Rights
@@ -46,6 +47,9 @@ SECURITY = (
 
 NO_ROUTE = "none"
 """In logs, what stands for the address of a request no route was found for."""
+
+CLASSES = ("other", "1xx", "2xx", "3xx", "4xx", "5xx", *("other",) * 4)
+"""Hundreds of a status to its class."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -86,13 +90,15 @@ class Begin(PecanHook):  # type: ignore[misc]
 
     @staticmethod
     def _tell(exchange: Exchange, status: int) -> None:
-        """Log the request by its route's template: a path may hold what is secret."""
-        if not ACCESS.isEnabledFor(logging.INFO):
-            return
+        """Count and log the request by its route's template: a path may hold what is secret."""
+        took_s = time.perf_counter() - exchange.began_s
         match = exchange.match
         method = match.route.method if match else method_of(exchange.environ)
         route = match.route.path if match else NO_ROUTE
-        took_ms = round((time.perf_counter() - exchange.began_s) * 1000, 3)
+        metrics.HTTP.add(took_s, method, route, CLASSES[status // 100])
+        if not ACCESS.isEnabledFor(logging.INFO):
+            return
+        took_ms = round(took_s * 1000, 3)
         fields = {"method": method, "route": route, "status": status, "duration_ms": took_ms}
         ACCESS.info("%s %s %d %.1f ms", method, route, status, took_ms, extra={"fields": fields})
 

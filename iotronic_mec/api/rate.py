@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
+from iotronic_mec import metrics
 from iotronic_mec.api.problem import TooManyRequests
 from iotronic_mec.clock import Clock
 from iotronic_mec.context import Context
@@ -67,6 +68,7 @@ class Rates:
             name = context.user if kind == "user" else context.project
             wait_s = buckets.take(name) if name else 0.0
             if wait_s:
+                metrics.LIMITED.add(kind)
                 raise TooManyRequests.after(
                     wait_s, f"there are too many requests of this {kind}", {"limit_of": kind}
                 )

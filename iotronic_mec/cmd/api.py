@@ -104,6 +104,7 @@ def run(given: service.Service) -> int:
             f"cannot listen on {options.host} port {options.port} ({error.strerror}): "
             "choose another [api] host or port"
         ) from error
+    unlisten = service.tell_metrics(given)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -117,6 +118,7 @@ def run(given: service.Service) -> int:
     server.trigger.pull_trigger(lambda: wasyncore.dispatcher.close(server))
     if not _drain(server, DRAIN_S):
         LOG.warning("requests are cut off")
+    unlisten()
     api.close()
     LOG.info("%s has ended", PROGRAM)
     service.leave(0)

@@ -61,8 +61,10 @@ def run(given: service.Service) -> int:
     leader = Leader(database, parts.clock, parts.process)
     consumers = [consumer for feature in FEATURES for consumer in feature.consumers]
     relay = Relay(parts, consumers, leader.leads)
+    core.watch(database, relay, leader)
     periodics = [periodic for feature in FEATURES for periodic in feature.periodics]
     periodic = PeriodicRunner(parts, commands, periodics, leader.leads)
+    unlisten = service.tell_metrics(given)
     name = new_uuid()
     listener = Listener(
         transport,
@@ -84,6 +86,7 @@ def run(given: service.Service) -> int:
         LOG.info("%s is ready as conductor %s", PROGRAM, name)
     stop.wait()
     listener.stop(DRAIN_S)
+    unlisten()
     periodic.stop()
     relay.stop()
     leader.stop()

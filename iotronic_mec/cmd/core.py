@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from iotronic_mec import metrics
 from iotronic_mec.api import app as api_app
 from iotronic_mec.api.auth import LastUsed
 from iotronic_mec.api.hop import HopServer
@@ -45,6 +46,7 @@ from iotronic_mec.periodic import PeriodicRunner
 from iotronic_mec.registry import FEATURES
 from iotronic_mec.rpc.boards import Boards
 from iotronic_mec.rpc.client import Conductor
+from iotronic_mec.rpc.figures import Figures
 from iotronic_mec.rpc.local import LocalServer
 from iotronic_mec.rpc.server import Dispatcher
 
@@ -200,19 +202,28 @@ def build(settings: Settings, database: Database, secret: bytes) -> Core:
     server = LocalServer(settings.state_dir / "rpc.sock", lambda frame: answers[0].answer(frame))
     parts = build_parts(settings, database, Boards(server), secret)
     commands = build_commands(parts)
-    answers.append(Dispatcher(commands.values()))
+    answers.append(Dispatcher([*commands.values(), Figures()]))
     consumers = [consumer for feature in FEATURES for consumer in feature.consumers]
     periodics = [periodic for feature in FEATURES for periodic in feature.periodics]
     leader = Leader(database, parts.clock, parts.process)
+    relay = Relay(parts, consumers, leader.leads)
+    watch(database, relay, leader)
     return Core(
         parts=parts,
         commands=commands,
         dispatcher=answers[0],
         server=server,
         leader=leader,
-        relay=Relay(parts, consumers, leader.leads),
+        relay=relay,
         periodic=PeriodicRunner(parts, commands, periodics, leader.leads),
     )
+
+
+def watch(database: Database, relay: Relay, leader: Leader) -> None:
+    """Have the conductor's queues told with the metrics."""
+    metrics.WRITERS.watch(database.waiting)
+    metrics.EVENTS_BEHIND.watch(relay.behind)
+    metrics.LEADS.watch(leader.leads)
 
 
 def build_last_used(parts: Parts, conductor: Conductor) -> LastUsed:

@@ -8,6 +8,7 @@ ready when the core answers, boards may log in, and both origins listen.
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 import sys
 import time
@@ -71,6 +72,10 @@ def run(options: Options, conf: Any = None) -> int:
     reactor: Any = installed_reactor
     try:
         front.listen()
+        front.tell_metrics(conf)
+    except Error as error:
+        print(f"iotronic-mec standalone: {error.message}", file=sys.stderr)
+        return 1
     except CannotListenError as error:
         print(
             f"iotronic-mec standalone: port {error.port} on {options.host} is in use: "
@@ -153,6 +158,17 @@ class Front:
                 self._reactor.listenSSL(port, site, context, interface=options.host)
             else:
                 self._reactor.listenTCP(port, site, interface=options.host, backlog=512)
+
+    def tell_metrics(self, conf: Any) -> None:
+        """Listen for Prometheus where the configuration says so.
+
+        :raises Error: the option is wrong or the port is taken
+        """
+        if conf is not None and conf.metrics.port:
+            # Prometheus's library is loaded only where it is wanted
+            scrape = importlib.import_module("iotronic_mec.cmd.scrape")
+            folder = self._options.state_dir.path
+            scrape.listen(self._reactor, conf, folder, "front", self._bridge)
 
     def start(self) -> None:
         """Start the children and connect to them."""

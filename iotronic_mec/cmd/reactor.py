@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -61,6 +62,12 @@ class ReactorProcess:
 
     def run(self, start: Callable[[], None]) -> int:
         """Run the reactor until SIGTERM or SIGINT."""
+        if self._given.conf.metrics.port:
+            # Prometheus's library is loaded only where it is wanted
+            scrape = importlib.import_module("iotronic_mec.cmd.scrape")
+            folder = self._given.folder.path
+            port = scrape.listen(self.reactor, self._given.conf, folder, self._given.program)
+            self.when_stopping(port.stopListening)
         observer: Any = STDLibLogObserver("twisted")
         globalLogBeginner.beginLoggingTo([observer], discardBuffer=True, redirectStandardIO=False)
         self.reactor.callWhenRunning(self._start, start)

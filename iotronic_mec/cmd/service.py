@@ -9,6 +9,7 @@ Exit codes: 0 after SIGTERM or SIGINT, 1 when it cannot run, 2 for wrong argumen
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import sys
@@ -140,6 +141,21 @@ def main(
     except Error as error:
         print(f"{program}: {error.message}", file=sys.stderr)
         return 1
+
+
+def tell_metrics(given: Service) -> Callable[[], None]:
+    """Listen for Prometheus where the options say so; for processes without a reactor.
+
+    :returns: closes the listener
+    :raises Error: the option is wrong or the port is taken
+    """
+    if not given.conf.metrics.port:
+        return lambda: None
+    # Prometheus's library is loaded only where it is wanted
+    pages = importlib.import_module("iotronic_mec.cmd.metrics")
+    place = pages.read_place(given.conf.metrics, given.folder.path)
+    close: Callable[[], None] = pages.serve(place, given.program)
+    return close
 
 
 def leave(code: int) -> NoReturn:

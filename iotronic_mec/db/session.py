@@ -33,6 +33,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine, RootTransaction, event
 from sqlalchemy.exc import DBAPIError
 
+from iotronic_mec import metrics
 from iotronic_mec.db import faults, server
 from iotronic_mec.db.prepared import Prepared
 from iotronic_mec.db.readers import Readers
@@ -136,6 +137,10 @@ class Database:
         """
         self._asked.append((statement, learn))
 
+    def waiting(self) -> int:
+        """Return how many callers wait for the writer; any thread."""
+        return len(self._waiting)
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a reading connection, on SQLite this thread's own; any thread.
@@ -219,9 +224,11 @@ class Database:
         """Commit all that waits, then hand the lead on; one thread at a time."""
         with self._lock:
             batch, self._waiting = self._waiting, []
+        began_s = time.perf_counter()
         try:
             self._commit(batch)
         finally:
+            metrics.COMMITS.add(time.perf_counter() - began_s)
             with self._lock:
                 heir = self._waiting[0] if self._waiting else None
                 if heir is None:

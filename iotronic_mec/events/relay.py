@@ -123,6 +123,14 @@ class Relay:
             self._prune()
         return more
 
+    def behind(self) -> int:
+        """Return how many events the slowest consumer has not got; 0 where another leads."""
+        reached = [progress.sequence for progress in self._progress]
+        if not self._led or not reached:
+            return 0
+        with self._parts.database.read() as connection:
+            return max(0, outbox.last(connection) - min(reached))
+
     def _load(self) -> None:
         """Begin where the positions were saved, by this process or another one."""
         self._progress = []

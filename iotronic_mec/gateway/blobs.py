@@ -149,6 +149,8 @@ class BlobSite(site.Site):
     :param now: seconds since 1970, UTC
     """
 
+    label = "content"
+
     def __init__(
         self,
         reactor: ReactorBase,

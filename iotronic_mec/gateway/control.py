@@ -142,6 +142,8 @@ class ControlSite(site.Site):
     :param call: calls a board, for pings
     """
 
+    label = "control"
+
     def __init__(
         self,
         reactor: ReactorBase,

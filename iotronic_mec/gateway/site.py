@@ -22,7 +22,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 from twisted.web import http
 
-from iotronic_mec import errors, prompt
+from iotronic_mec import errors, metrics, prompt
 from iotronic_mec.ids import new_uuid
 from lightning_agent.protocol.log_lines import REQUEST_ID
 
@@ -52,6 +52,9 @@ JSON = "application/json"
 Headers = Iterable[tuple[str, str]]
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+CLASSES = {hundred: f"{hundred}xx" for hundred in range(1, 6)}
+"""Hundreds of a status to its class."""
+
 _NO_BODY = frozenset({204, 304})
 
 
@@ -160,6 +163,7 @@ class Exchange(http.Request):
         if self.gone:
             return
         self.code = status
+        metrics.ANSWERS.add(self.site.label, CLASSES.get(status // 100, metrics.OTHER))
         reason = _REASONS.get(status, b"Unknown")
         head = [b"HTTP/1.1 %d %s\r\nDate: %s\r\n" % (status, reason, self.site.date())]
         for name, value in headers:
@@ -231,6 +235,8 @@ class Site(http.HTTPFactory):
     """
 
     protocol = http.HTTPChannel  # type: ignore[assignment]
+    label = "site"
+    """What its answers are counted as."""
 
     def __init__(
         self,

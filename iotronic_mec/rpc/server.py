@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from iotronic_mec import metrics
 from iotronic_mec.context import Context
 from iotronic_mec.errors import BadRequest, Error, NotFound
 from iotronic_mec.rpc.expose import is_exposed
@@ -56,6 +57,7 @@ class Dispatcher:
             raise
         finally:
             took_s = time.perf_counter() - began_s
+            metrics.CALLS.add(took_s, f"{namespace}.{method}", outcome)
             if ACCESS.isEnabledFor(logging.INFO):
                 ACCESS.info("%s.%s %s %.1f ms", namespace, method, outcome, took_s * 1000)
 

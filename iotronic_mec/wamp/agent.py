@@ -28,7 +28,7 @@ from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, deferLater
 
-from iotronic_mec import errors
+from iotronic_mec import errors, metrics
 from iotronic_mec.bridge.ends import End
 from iotronic_mec.clock import Clock
 from iotronic_mec.wamp import adoption, authorize
@@ -124,6 +124,9 @@ class WampAgent:
         self._missed = self._reading = False
         self.ready = False
         self.cause = "the router has not been joined"
+        metrics.BOARDS_ONLINE.watch(lambda: len(self.presence.online))
+        metrics.SESSIONS.watch(lambda: self.presence.sessions)
+        metrics.ROUTER_UP.watch(lambda: self.ready)
         bridge.serve("board", {"call": self.outbound.call})
         bridge.serve(
             "directory",

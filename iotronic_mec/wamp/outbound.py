@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from typing import Any
 
 import msgpack
@@ -26,7 +27,7 @@ from twisted.internet.base import DelayedCall, ReactorBase
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from iotronic_mec import errors
+from iotronic_mec import errors, metrics
 from lightning_agent.protocol import names
 from lightning_agent.protocol.messages import MAX_MESSAGE_BYTES
 
@@ -76,7 +77,16 @@ class Outbound:
         check_size(message)
         if ACCESS.isEnabledFor(logging.INFO):
             ACCESS.info("board %s: %s is called", board, arguments.get("procedure"))
-        answer = await self._send(uri, message, timeout_s)
+        began_s, outcome = time.perf_counter(), "failed"
+        try:
+            answer = await self._send(uri, message, timeout_s)
+            outcome = "ok"
+        except errors.Error as error:
+            # the class, not its code: that may be the board's own word
+            outcome = type(error).__name__
+            raise
+        finally:
+            metrics.BOARD_CALLS.add(time.perf_counter() - began_s, outcome)
         if not isinstance(answer, dict):
             raise errors.BoardRefused("the board gave no message as its answer")
         return answer

@@ -71,6 +71,11 @@ class Presence:
         """Board uuid to the session that serves it."""
         return self._online
 
+    @property
+    def sessions(self) -> int:
+        """How many sessions of boards, serving or enrolling, there are."""
+        return len(self._sessions)
+
     def page_online(self, after: str, limit: int) -> dict[str, int]:
         """Return up to ``limit`` boards online behind a uuid, in the order of uuids."""
         further = (board for board in self._online if board > after)

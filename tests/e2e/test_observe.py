@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from iotronic_mec.sdk import Client
 from tests.e2e.cloud import Cloud, wait_for
@@ -21,6 +22,9 @@ OPTIONS = """
 [log]
 format = json
 access = yes
+
+[metrics]
+port = {port}
 """
 
 AGENT = """
@@ -35,7 +39,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Start a cloud whose processes tell all they do."""
     made = Cloud(tmp_path_factory.mktemp("observed"))
     made.state_dir.mkdir(mode=0o700)
-    (made.state_dir / "iotronic.conf").write_text(OPTIONS)
+    (made.state_dir / "iotronic.conf").write_text(OPTIONS.format(port=metrics_port(made)))
     try:
         made.start()
         folder = made.board_folder("kitchen")
@@ -51,6 +55,11 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 def board(cloud: Cloud) -> str:
     """Give a board that is online."""
     return cloud.make_board("kitchen")
+
+
+def metrics_port(cloud: Cloud) -> int:
+    """Return the port of the metrics: the one after the content origin's."""
+    return cloud.ports[1] + 1
 
 
 def lines_of(log: Path) -> list[dict[str, Any]]:
@@ -97,3 +106,36 @@ def test_every_line_is_json(cloud: Cloud, board: str) -> None:
     for name in ("core", "front"):
         text = (cloud.state_dir / "log" / f"{name}.log").read_text(encoding="utf-8")
         assert [line for line in text.splitlines() if not line.startswith("{")] == []
+
+
+def test_one_scrape_tells_of_front_and_core(cloud: Cloud, board: str) -> None:
+    """Standalone has one page, with boards, requests, calls and operations; they go up."""
+
+    def scrape() -> dict[tuple[str, str, str], float]:
+        page = requests.get(f"http://127.0.0.1:{metrics_port(cloud)}/metrics", timeout=10)
+        assert page.status_code == 200
+        return {
+            (sample.name, sample.labels["process"], sample.labels.get("state", "")): sample.value
+            for family in text_string_to_metric_families(page.text)
+            for sample in family.samples
+        }
+
+    before = scrape()
+    answer = requests.post(
+        f"{cloud.url}/v1/boards/{board}/action",
+        json={"action": "DeviceEcho", "parameters": {"say": "x"}},
+        headers={"X-Auth-Token": cloud.token},
+        timeout=30,
+    )
+    after = scrape()
+
+    assert answer.status_code == 200, answer.text
+    assert before["iotronic_process_up", "front", ""] == 1.0
+    assert before["iotronic_process_up", "core", ""] == 1.0
+    assert after["iotronic_boards_online", "front", ""] == 1.0
+    assert after["iotronic_leads", "core", ""] == 1.0
+    calls = ("iotronic_board_call_seconds_count", "front", "")
+    ends = ("iotronic_operations_ended_total", "core", "succeeded")
+    assert after[calls] > before.get(calls, 0.0)
+    assert after[ends] > before.get(ends, 0.0)
+    assert requests.get(f"{cloud.url}/metrics", timeout=10).status_code == 404

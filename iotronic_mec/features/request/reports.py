@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from iotronic_mec import errors
+from iotronic_mec import errors, metrics
 from iotronic_mec.context import Context, system_context
 from iotronic_mec.feature import Parts
 from iotronic_mec.features.request import store
@@ -176,6 +176,7 @@ class RequestEnds:
         source: str | None = None,
     ) -> None:
         """Audit, event and hook of an end, in its transaction."""
+        metrics.OPERATIONS.add(ended.state)
         # the cause may be the board's: it must not keep its operation from ending
         code = str((ended.cause or {}).get("code", ""))[:MAX_CODE]
         details = {"request": ended.request, "operation": ended.uuid}
