@@ -194,6 +194,14 @@ class Access(Protocol):
         :raises NotFound: ``lent.missing``: it does not pass any more
         """
 
+    def still_passes(self, connection: Any, request: str) -> bool:
+        """Say whether all grants an order was counted for let it pass at this moment.
+
+        An order under no grant passes.
+
+        :param request: uuid of the order
+        """
+
 
 class NoAccess:
     """Nothing is lent."""
@@ -222,6 +230,10 @@ class NoAccess:
     ) -> None:
         """Let nothing pass."""
         raise lent.missing
+
+    def still_passes(self, connection: Any, request: str) -> bool:
+        """Say that nothing was lent for it."""
+        return True
 
 
 NO_ACCESS = NoAccess()

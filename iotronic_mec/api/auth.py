@@ -21,6 +21,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Any, Protocol
 
 from iotronic_mec import metrics
@@ -257,11 +258,13 @@ class Throttle:
     def check(self, name: str, address: str) -> None:
         """Do nothing while there were few failures.
 
+        An address of IPv6 counts as its /64: whoever has one has all of it.
+
         :raises TooManyFailures: when there were too many; says when to come back
         """
         self.check_address(address)
         with self._lock:
-            found = self._failures.get((name, address))
+            found = self._failures.get((name, block_of(address)))
             _refuse(self._level(found, FAILURE_REFILL_S), FAILURES, FAILURE_REFILL_S)
 
     def check_address(self, address: str) -> None:
@@ -270,12 +273,12 @@ class Throttle:
         :raises TooManyFailures: when it was wrong too often
         """
         with self._lock:
-            level = self._level(self._addresses.get(address), ADDRESS_REFILL_S)
+            level = self._level(self._addresses.get(block_of(address)), ADDRESS_REFILL_S)
             _refuse(level, ADDRESS_FAILURES, ADDRESS_REFILL_S)
 
     def failed(self, name: str, address: str) -> None:
         """Note one wrong password."""
-        key = (name, address)
+        key = (name, block_of(address))
         with self._lock:
             level = self._level(self._failures.get(key), FAILURE_REFILL_S) + 1
             self._failures[key] = (level, self._clock.monotonic())
@@ -286,6 +289,7 @@ class Throttle:
 
     def guessed(self, address: str) -> None:
         """Note one wrong token, or password, of an address."""
+        address = block_of(address)
         with self._lock:
             level = self._level(self._addresses.get(address), ADDRESS_REFILL_S) + 1
             self._addresses[address] = (level, self._clock.monotonic())
@@ -296,6 +300,25 @@ class Throttle:
     def _level(self, found: tuple[float, float] | None, refill_s: float) -> float:
         level, since = found or (0.0, 0.0)
         return max(0.0, level - (self._clock.monotonic() - since) / refill_s)
+
+
+def block_of(address: str) -> str:
+    """Return what an address is counted as: itself, or the /64 of IPv6 it is in.
+
+    An IPv4 address written as one of IPv6 is itself.
+
+    >>> block_of("192.0.2.7"), block_of("2001:db8::1:2"), block_of("::ffff:192.0.2.7")
+    ('192.0.2.7', '2001:db8::/64', '192.0.2.7')
+    """
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(IPv6Network((int(found), 64), strict=False))
 
 
 def _refuse(level: float, most: int, refill_s: float) -> None:

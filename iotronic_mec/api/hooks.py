@@ -45,6 +45,13 @@ SECURITY = (
 """On every answer that does not say otherwise."""
 
 
+SERVED = "iotronic.served"
+"""Key of the environment, never a header: how many requests of this sender the gateway
+has answered by itself since it asked last."""
+
+LEFT = "X-IoT-Requests-Left"
+"""Header of the answer to such a question: how many more it may answer; none, any number."""
+
 NO_ROUTE = "none"
 """In logs, what stands for the address of a request no route was found for."""
 
@@ -150,7 +157,15 @@ class Authentication(PecanHook):  # type: ignore[misc]
             deadline=deadline,
         )
         set_asking(exchange.context.asking())
-        self._rates.check(exchange.context)
+        served = environ.get(SERVED)
+        if served is None:
+            self._rates.check(exchange.context)
+            return
+        # the gateway asks for a sender whom it has answered by itself since
+        self._rates.check(exchange.context, int(served))
+        left = self._rates.left(exchange.context)
+        if left is not None:
+            exchange.headers.append((LEFT, str(left)))
 
 
 class Right(PecanHook):  # type: ignore[misc]

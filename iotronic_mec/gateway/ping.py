@@ -3,7 +3,9 @@
 The gateway has no rules and no database. It asks the core whether the sender
 may (``GET`` of the same address, with the sender's credentials), keeps a yes for
 less than a second, and calls the board itself; so a busy core does not slow it
-down, and what is revoked counts within a second. What the core refuses goes to
+down, and what is revoked counts within a second. With each question it says how
+many pings it has answered since the last, which the core counts against the sender's
+rates, and with the yes it is told how many more it may answer. What the core refuses goes to
 the client as the core says it. Reactor thread only.
 """
 
@@ -33,6 +35,12 @@ LOG = logging.getLogger(__name__)
 
 PREFIX = b"/healthcheck/boards/"
 
+SERVED = "iotronic.served"
+"""Key of a question's environment, see ``api.hooks``: pings answered since the last one."""
+
+LEFT = "x-iot-requests-left"
+"""Header of a yes: how many pings may be answered before the next question."""
+
 FRESH_S = 0.9
 """How long a yes counts, seconds from the moment it was asked for."""
 
@@ -56,11 +64,19 @@ Call = Callable[[dict[str, Any], float], Awaitable[dict[str, Any]]]
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one sender's right on one board."""
+    """What is known of one sender's right on one board.
+
+    ``served`` pings were answered since the last question; ``left`` more may be
+    before the next one, ``None`` for any number.
+    """
 
     until_s: float = 0.0
     asked_s: float = 0.0
     asking: bool = False
+    served: int = 0
+    left: int | None = None
+    timed: bool = False
+    question: dict[str, str] = field(default_factory=dict)
     waiting: list[site.Exchange] = field(default_factory=list)
 
 
@@ -93,7 +109,8 @@ class Pings:
             while len(self._known) > MAX_KNOWN:
                 self._forget_oldest()
         now_s = self._reactor.seconds()
-        if now_s < known.until_s:
+        if now_s < known.until_s and known.left != 0:
+            self._count(key, known, board)
             if now_s - known.asked_s >= REFRESH_S:
                 self._ask(key, known, board, exchange)
             self._start(exchange, board)
@@ -101,6 +118,21 @@ class Pings:
             known.waiting.append(exchange)
             self._ask(key, known, board, exchange)
         return True
+
+    def _count(self, key: bytes, known: _Known, board: str) -> None:
+        if known.left is None:
+            return  # there is no limit it would count against
+        known.served += 1
+        known.left = max(0, known.left - 1)
+        if not known.timed:
+            # who does not come again is counted all the same
+            known.timed = True
+            self._reactor.callLater(FRESH_S, self._report, key, known, board)
+
+    def _report(self, key: bytes, known: _Known, board: str) -> None:
+        known.timed = False
+        if known.served:
+            self._ask(key, known, board, None)
 
     def _key(self, exchange: site.Exchange, board: str) -> bytes:
         get = exchange.requestHeaders.getRawHeaders
@@ -116,38 +148,65 @@ class Pings:
         self._known.pop(key)
         for exchange in known.waiting:
             exchange.fail(errors.Busy())
+        known.waiting = []
 
-    def _ask(self, key: bytes, known: _Known, board: str, exchange: site.Exchange) -> None:
+    def _ask(self, key: bytes, known: _Known, board: str, exchange: site.Exchange | None) -> None:
+        """Ask the core whether a sender may, and tell it what was served.
+
+        :param exchange: one of the sender's; ``None``: as it was asked before
+        """
         if known.asking:
             return
         known.asking = True
         asked_s = self._reactor.seconds()
-        question = environ.build(
-            self._origin,
-            b"GET",
-            PREFIX + board.encode(),
-            str(getattr(exchange.client, "host", "")),
-            0,
-            exchange.requestHeaders.getAllRawHeaders(),
-        )
-        question.pop("CONTENT_TYPE", None)
+        if exchange is not None:
+            known.question = environ.build(
+                self._origin,
+                b"GET",
+                PREFIX + board.encode(),
+                str(getattr(exchange.client, "host", "")),
+                0,
+                exchange.requestHeaders.getAllRawHeaders(),
+            )
+            known.question.pop("CONTENT_TYPE", None)
+        # the question counts as a request itself: of who waits, or one that was served
+        for_waiter, served = bool(known.waiting), known.served
+        besides = served if for_waiter else max(0, served - 1)
+        question = {**known.question, SERVED: str(besides)}
+        known.served = 0
 
         def told(answer: _Answer) -> None:
             known.asking = False
             waiting, known.waiting = known.waiting, []
             if answer.status == 200:
                 known.asked_s, known.until_s = asked_s, asked_s + FRESH_S
-                for waiter in waiting:
+                known.left = answer.left()
+                paid = waiting[:1] if for_waiter else []
+                for waiter in paid:
                     self._start(waiter, board)
+                self._go_on(key, known, board, waiting[len(paid) :])
                 return
-            if answer.error is None:
-                # a clear no; when the core is away a yes counts until its end
+            if answer.error is not None:
+                # it was not told; a yes counts until its end
+                known.served += served
+            else:
                 self._known.pop(key, None)
                 known.until_s = 0.0
             for waiter in waiting:
                 answer.give(waiter)
 
         self._upstream.submit(Job(_Answer(told), question, None, 0))
+
+    def _go_on(self, key: bytes, known: _Known, board: str, waiting: list[site.Exchange]) -> None:
+        """Start who waited besides, as far as the yes goes; the others wait for the next."""
+        for waiter in waiting:
+            if known.left == 0:
+                known.waiting.append(waiter)
+                continue
+            self._count(key, known, board)
+            self._start(waiter, board)
+        if known.waiting:
+            self._ask(key, known, board, known.waiting[0])
 
     def _start(self, exchange: site.Exchange, board: str) -> None:
         if exchange.gone:
@@ -231,6 +290,11 @@ class _Answer:
         self.status, self.error = 0, error
         self._told(self)
 
+    def left(self) -> int | None:
+        """Return how many pings the core lets pass before it is asked again."""
+        stated = [value for name, value in self._headers if name.lower() == LEFT]
+        return int(stated[0]) if stated else None
+
     def give(self, exchange: site.Exchange) -> None:
         """Give the core's refusal to a client."""
         if exchange.gone:
@@ -238,7 +302,8 @@ class _Answer:
         if self.error is not None:
             exchange.fail(self.error)
         else:
-            exchange.answer(self.status, self._headers, self._body)
+            headers = [pair for pair in self._headers if pair[0].lower() != LEFT]
+            exchange.answer(self.status, headers, self._body)
 
 
 def _say(exchange: site.Exchange) -> str:

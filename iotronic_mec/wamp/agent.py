@@ -179,7 +179,7 @@ class WampAgent:
     async def _subscribe(self, session: Session) -> None:
         def on_join(details: dict[str, Any], *_: Any, **__: Any) -> None:
             self.presence.joined(details)
-            self.authenticators.joined(details["session"])
+            self._check_key(details, self.authenticators.joined(details["session"]))
 
         def on_leave(left: int, *_: Any, **__: Any) -> None:
             self.presence.left(left)
@@ -291,6 +291,25 @@ class WampAgent:
         for board in boards:
             if board not in self.directory:
                 self._run(self._kill_board(board, CLOSE_DELETED, "the board was deleted"))
+
+    def _check_key(self, details: dict[str, Any], key: str | None) -> None:
+        """End a board's session whose key stopped counting while it was logging in.
+
+        :param key: what it signed the challenge with, ``None`` if that is not known
+        """
+        if details.get("authrole") != names.ROLE_BOARD:
+            return
+        entry = self.directory.find(str(details.get("authid")))
+        if entry is None:
+            reason, message = CLOSE_DELETED, "the board was deleted"
+        elif key is not None and key != entry.public_key:
+            reason, message = CLOSE_RESTART, "the board's key has changed"
+        else:
+            return
+        LOG.warning(
+            "session %s of board %s: %s", details["session"], details.get("authid"), message
+        )
+        self._run(self._kill(details["session"], reason, message))
 
     async def _kill_board(self, board: str, reason: str, message: str) -> None:
         if self._session is not None:

@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 
 from iotronic_mec import errors
 from iotronic_mec.wamp import refusals
-from iotronic_mec.wamp.directory import Directory
+from iotronic_mec.wamp.directory import Directory, Entry
 from iotronic_mec.wamp.refusals import Refusals
 from lightning_agent.protocol import names
 from lightning_agent.protocol.errors import (
@@ -63,7 +63,7 @@ class Authenticators:
         self._find_code = find_code
         self._secret = secret
         self._refusals = counted
-        self._challenges: dict[int, DelayedCall] = {}
+        self._challenges: dict[int, tuple[DelayedCall, str]] = {}
 
     async def ticket(
         self, realm: str, authid: str | None, details: Mapping[str, Any]
@@ -117,7 +117,7 @@ class Authenticators:
         if offered is not None and not _same_key(entry.public_key, offered):
             self._refusals.count(authid, refusals.WRONG_KEY, peer)
             raise KeyMismatch("another key is enrolled for this board")
-        self._watch(details.get("session"), entry.board, peer)
+        self._watch(details.get("session"), entry, peer)
         return {
             "pubkey": entry.public_key,
             "realm": names.REALM,
@@ -125,15 +125,19 @@ class Authenticators:
             "authid": entry.board,
         }
 
-    def joined(self, session: int) -> None:
-        """Take note that a challenged session has joined."""
-        timer = self._challenges.pop(session, None)
+    def joined(self, session: int) -> str | None:
+        """Take note that a challenged session has joined; return the key it signed with.
+
+        :returns: ``None`` when it was not challenged here, or too many were
+        """
+        timer, key = self._challenges.pop(session, (None, None))
         if timer is not None:
             timer.cancel()
+        return key
 
     def stop(self) -> None:
         """Forget the challenges under way."""
-        for timer in self._challenges.values():
+        for timer, _ in self._challenges.values():
             timer.cancel()
         self._challenges.clear()
 
@@ -144,13 +148,14 @@ class Authenticators:
         self._refusals.count(authid, reason, peer)
         raise CodeUnknownOrUsed(_REFUSED_CODE)
 
-    def _watch(self, session: object, board: str, peer: str) -> None:
+    def _watch(self, session: object, entry: Entry, peer: str) -> None:
         if not isinstance(session, int) or len(self._challenges) >= MAX_CHALLENGES:
             return
         self.joined(session)
-        self._challenges[session] = self._reactor.callLater(
-            CHALLENGE_LIMIT_S, self._not_joined, session, board, peer
+        timer = self._reactor.callLater(
+            CHALLENGE_LIMIT_S, self._not_joined, session, entry.board, peer
         )
+        self._challenges[session] = (timer, entry.public_key or "")
 
     def _not_joined(self, session: int, board: str, peer: str) -> None:
         del self._challenges[session]

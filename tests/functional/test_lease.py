@@ -16,6 +16,7 @@ from iotronic_mec.background import Background
 from iotronic_mec.context import system_context
 from iotronic_mec.errors import BoardLost, Unavailable
 from iotronic_mec.events.relay import Relay
+from iotronic_mec.features.lease import commands as lease_commands
 from iotronic_mec.features.lease.commands import LeaseCommands, tell_boards
 from iotronic_mec.registry import FEATURES
 from lightning_agent.protocol import names
@@ -399,3 +400,84 @@ def test_what_does_not_fit_comes_again(bench: Bench) -> None:
     assert full.wait(10)
     full.stop()
     assert (before, len(bench.sent(names.PLUGIN_END))) == ([], 1)
+
+
+# -- orders that wait ------------------------------------------------------------------
+
+
+def queued(bench: Bench, monkeypatch: pytest.MonkeyPatch, who: str) -> Any:
+    """Have somebody order a stop that waits for its turn; return what sends it."""
+    waiting: list[Any] = []
+    requests = bench.site.commands["request"]
+    send = requests.send_queued
+    monkeypatch.setattr(requests, "send_queued", lambda *given, **more: waiting.append(given))
+    body = {"action": "PluginStop", "wait": False}
+    path = f"/v1/boards/{bench.board}/plugins/{bench.plugin}"
+    answer = bench.site.ask("POST", path, body, token=who)
+    assert answer.status_int == 202, answer.text
+    monkeypatch.setattr(requests, "send_queued", send)
+    return lambda: requests._send_in_pool(*waiting[0], "")
+
+
+def stopped(bench: Bench) -> tuple[str, Any, int]:
+    """Return how the stop ended, why, and how often the board was told."""
+    found = bench.site.ask("GET", "/v1/requests/detail", token="member").json["requests"]
+    [request] = [each["uuid"] for each in found if each["action"] == "PluginStop"]
+    results = bench.site.ask("GET", f"/v1/requests/{request}/results", token="member").json[
+        "results"
+    ]
+    return results[0]["state"], results[0]["cause"], len(bench.sent("plugin.stop"))
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+def test_a_queued_order_whose_grant_ended_is_not_sent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """What was granted when it was ordered is looked at again when it is sent."""
+    grant = bench.lend("plugin.stop", hours=0.001)
+    send = queued(bench, monkeypatch, "stranger")
+    if how == "revoked":
+        bench.site.ask("DELETE", f"/v1/grants/{grant}", token="member")
+    else:
+        bench.site.clock.advance(4)
+
+    send()
+
+    state, cause, told = stopped(bench)
+    assert (state, told) == ("rejected", 0)
+    assert cause["code"] == "iot.grant.ended"
+
+
+@pytest.mark.parametrize("who", ["member", "stranger"])
+def test_a_queued_order_that_may_is_sent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    """Control: the owner's order, and one whose grant has no use left but lives, are sent."""
+    bench.lend("plugin.stop", max_uses=1)
+    send = queued(bench, monkeypatch, who)
+
+    send()
+
+    assert stopped(bench)[2] == 1
+
+
+def test_only_leases_that_are_due_are_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was looked at rests for a minute, or until its grant's end."""
+    bench.lend(hours=0.05)
+    bench.act("PluginStart")
+    looked: list[Any] = []
+    until = lease_commands._until
+
+    def noted(parts: Any, connection: Any, lease: Any) -> Any:
+        looked.append(lease)
+        return until(parts, connection, lease)
+
+    monkeypatch.setattr(lease_commands, "_until", noted)
+    counts = []
+    for seconds in (0, 10, 49, 2, 60, 59, 1):
+        bench.site.clock.advance(seconds)
+        looked.clear()
+        ended = LeaseCommands(bench.site.parts, {}).settle()
+        counts.append((len(looked), ended))
+
+    assert counts == [(1, 0), (0, 0), (0, 0), (1, 0), (1, 0), (1, 1), (0, 0)]

@@ -245,6 +245,30 @@ def test_rates(tmp_path: Path) -> None:
     assert (other.status_int, public.status_int, again.status_int) == (200, 200, 200)
 
 
+def test_what_the_gateway_answered_counts(tmp_path: Path) -> None:
+    """The gateway's question tells what it has answered, and it is told how much is left."""
+
+    def ask(site: Site, served: str | None) -> Any:
+        environ = {} if served is None else {"iotronic.served": served}
+        return site.ask("GET", "/v1/whoami", token="member", environ=environ)
+
+    with open_site(tmp_path, user_rate=Rate(per_s=1, burst=10)) as site:
+        site.add("member", "member")
+        answers = [ask(site, served) for served in ("0", "4", None, "30", "0")]
+        site.clock.advance(20)
+        in_debt = ask(site, "0")
+        site.clock.advance(10)
+        again = ask(site, "0")
+
+    assert [answer.status_int for answer in answers] == [200, 200, 200, 429, 429]
+    assert [answer.headers.get("X-IoT-Requests-Left") for answer in answers[:3]] == [
+        "9",
+        "4",
+        None,
+    ]
+    assert (in_debt.status_int, again.status_int) == (429, 200)
+
+
 def test_every_route_documents_its_429(tmp_path: Path) -> None:
     """OpenAPI says of every route with credentials that there may be too many requests."""
     with open_site(tmp_path) as site:

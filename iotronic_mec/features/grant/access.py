@@ -123,6 +123,18 @@ class GrantAccess:
         details |= {} if request is None else {"request": request}
         self._audit(connection, context, "grant.use", KIND, leaf.uuid, details=details)
 
+    def still_passes(self, connection: Any, request: str) -> bool:
+        """Look at the grants an order was counted for; its own use is no hindrance."""
+        for use in store.uses_of_request(connection, request):
+            leaf = store.find_grant(connection, use.grant)
+            place = self._lendable[use.kind].find(connection, use.target)
+            if leaf is None:
+                return False
+            found = self.standing(connection, leaf, use.kind, place, use.action, counting=False)
+            if found != LIVE:
+                return False
+        return True
+
     def standing(
         self,
         connection: Connection,

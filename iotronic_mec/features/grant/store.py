@@ -211,6 +211,12 @@ def uses_for_request(connection: Connection, request: str, user: str) -> list[st
     return [row.grant for row in rows]
 
 
+def uses_of_request(connection: Connection, request: str) -> list[Use]:
+    """Return what was counted for an order; none for one under no grant."""
+    rows = connection.execute(select(grant_use).where(grant_use.c.request == request))
+    return [_use(row) for row in rows]
+
+
 def about(connection: Connection, kind: str, target: str) -> list[str]:
     """Return the grants on one thing that are not revoked."""
     rows = connection.execute(

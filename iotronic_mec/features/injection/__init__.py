@@ -22,6 +22,7 @@ FEATURE = Feature(
         "PluginStart": reports.run_finished,
         "PluginStop": reports.run_finished,
         "PluginReboot": reports.run_finished,
+        REMOVE: reports.remove_finished,
     },
     transient={
         "PluginInject": reports.inject_parameters,

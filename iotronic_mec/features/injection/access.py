@@ -148,6 +148,6 @@ def note_inject(parts: Parts, connection: Connection, spot: Spot, onboot: bool) 
     return onboot
 
 
-def forget_leases(connection: Connection, spot: Spot) -> None:
-    """Take the leases of a plugin away that is taken off a board."""
-    lease_store.remove(connection, (spot.board.uuid, PLUGIN, spot.plugin.uuid))
+def is_leased(connection: Connection, spot: Spot) -> bool:
+    """Say whether a plugin goes on under grants on a board."""
+    return bool(lease_store.find(connection, spot.board.uuid, PLUGIN, spot.plugin.uuid))

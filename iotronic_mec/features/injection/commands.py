@@ -16,7 +16,7 @@ from iotronic_mec.features.injection import store
 from iotronic_mec.features.injection.access import (
     Spot,
     find_spot,
-    forget_leases,
+    is_leased,
     note_inject,
     note_start,
 )
@@ -27,11 +27,13 @@ from iotronic_mec.features.injection.model import (
     LEASED,
     PENDING,
     REMOVE,
+    REMOVED,
     Injection,
     InvalidPluginAction,
     NotCallable,
     OnlyCallable,
     use_target,
+    wish_of,
 )
 from iotronic_mec.features.injection.reports import board_deleted
 from iotronic_mec.features.plugin.model import Plugin, check_parameters
@@ -177,15 +179,18 @@ class InjectionCommands:
             store.get_injection(connection, place.board.uuid, place.plugin.uuid)
         check_online(place.board)
         now = self._parts.clock.now()
+        order = self._order(context, place, REMOVE, "plugin.remove", record_first=True)
 
         def before(connection: Connection) -> None:
             # from now on the board is to be without it, whatever the answer
+            gone = store.find_injection(connection, place.board.uuid, place.plugin.uuid)
+            if gone is not None and not wait:
+                # for as long as the order can be cancelled
+                order.parameters[REMOVED] = wish_of(gone, leased=is_leased(connection, place))
             store.remove(connection, place.board.uuid, place.plugin.uuid)
-            forget_leases(connection, place)
             target = use_target(place.board.uuid, place.plugin.uuid)
             blob_store.unuse(connection, place.plugin.project, "injection", target, now=now)
 
-        order = self._order(context, place, REMOVE, "plugin.remove", record_first=True)
         return self._run(context, order, before, wait=wait)
 
     def _repeated(self, context: Context, *, wait: bool) -> dict[str, Any] | None:

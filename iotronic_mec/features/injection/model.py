@@ -55,6 +55,9 @@ LEASED = "leased"
 INJECT = "PluginInject"
 REMOVE = "PluginRemove"
 
+REMOVED = "removed"
+"""Parameter of a queued removal: what was wanted before it, see :func:`wish_of`."""
+
 
 class InjectionNotFound(NotFound):
     """The plugin is not injected on this board."""
@@ -143,6 +146,13 @@ class Injection:
         """Whether the board is what is wanted of it here."""
         holds = self.actual == self.digest and self.status in (INJECTED, UPDATED)
         return holds and (not self.running or self.pid is not None)
+
+
+def wish_of(injection: Injection, *, leased: bool) -> dict[str, Any]:
+    """Return what is kept of an injection, JSON-ready, so that it can be wanted again."""
+    names = ("status", "onboot", "digest", "size", "times", "running", "parameters", "actual")
+    kept = {name: getattr(injection, name) for name in (*names, "pid", "started_at", "cause")}
+    return {**kept, "leased": leased}
 
 
 def use_target(board: str, plugin: str) -> str:

@@ -17,11 +17,13 @@ from iotronic_mec.features.injection.model import (
     INJECTED,
     LEASED,
     PENDING,
+    REMOVED,
     UPDATED,
     Injection,
     use_target,
 )
 from iotronic_mec.features.lease import commands as leases
+from iotronic_mec.features.lease import store as lease_store
 from iotronic_mec.features.lease.model import PLUGIN, GrantEnded
 from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin
@@ -167,6 +169,41 @@ def run_finished(parts: Parts, connection: Connection, part: Operation) -> None:
             return
         values |= {"running": False}
     store.change(connection, part.board, plugin_uuid, values)
+
+
+def remove_finished(parts: Parts, connection: Connection, part: Operation) -> None:
+    """Want a plugin again whose queued removal was cancelled; else forget its leases.
+
+    Where somebody has injected it anew meanwhile, that counts. What ran under a
+    grant that has ended since does not run any more.
+    """
+    plugin_uuid = str(part.parameters.get("plugin", ""))
+    thing = (part.board, PLUGIN, plugin_uuid)
+    if store.find_injection(connection, part.board, plugin_uuid) is not None:
+        return
+    wish = part.parameters.get(REMOVED)
+    if part.state != CANCELLED or not isinstance(wish, dict):
+        lease_store.remove(connection, thing)
+        return
+    plugin = plugin_store.find_plugin(connection, plugin_uuid)
+    if plugin is None:
+        return
+    now = parts.clock.now()
+    kept = {name: value for name, value in wish.items() if name != "leased"}
+    if wish["leased"] and not lease_store.find(connection, *thing):
+        kept |= {"running": False, "onboot": False}
+    blob = blob_store.find_blob(connection, plugin.project, str(wish["digest"]))
+    if blob is None:
+        # collected: the wish stands, and says what it needs
+        kept |= {"status": FAILED, "cause": part.cause}
+    else:
+        target = use_target(part.board, plugin_uuid)
+        blob_store.use(
+            connection, plugin.project, blob.digest, blob.size, "injection", target, now=now
+        )
+    wanted = Injection(board=part.board, plugin=plugin_uuid, created_at=now, **kept)
+    store.put(connection, wanted)
+    store.change(connection, part.board, plugin_uuid, kept)
 
 
 def board_deleted(parts: Parts, connection: Connection, board: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,13 @@ TOPIC = "lease.ended"
 END_LIMIT_S = 5.0
 """Seconds a board has to end something."""
 
+RECHECK = timedelta(seconds=60)
+"""Longest time after which a lease is looked at again; boards ask for theirs anew
+anyway, and what is revoked ends at once."""
+
+MAX_CHECKED = 1000
+"""Most leases looked at in one run, every ten seconds."""
+
 PER_EVENT = 100
 """Most things in one event."""
 
@@ -56,17 +63,29 @@ class LeaseCommands:
         self._parts = parts
 
     def settle(self) -> int:
-        """End what goes on under grants that give nothing any more; return how many things."""
+        """End what goes on under grants that give nothing any more; return how many leases.
+
+        Only those that are due are looked at: at the end of their grant, and every
+        :data:`RECHECK` for what has no moment, such as a lender who lost a role.
+        """
+        now = self._parts.clock.now()
+        over: list[Lease] = []
+        moments: dict[int, datetime] = {}
         with self._parts.database.read() as connection:
-            over = [
-                lease
-                for lease in store.list_all(connection)
-                if _until(self._parts, connection, lease) is None
-            ]
-        if over:
-            self._parts.database.write(
-                lambda connection: end(self._parts, connection, over, "grant_ended")
-            )
+            for key, lease in store.list_due(connection, now, MAX_CHECKED):
+                until = _until(self._parts, connection, lease)
+                if until is None:
+                    over.append(lease)
+                else:
+                    moments[key] = min(until, now + RECHECK)
+
+        def change(connection: Connection) -> None:
+            store.check_again(connection, moments)
+            if over:
+                end(self._parts, connection, over, "grant_ended")
+
+        if over or moments:
+            self._parts.database.write(change)
         return len(over)
 
 

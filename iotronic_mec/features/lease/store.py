@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -73,6 +73,29 @@ def of_grants(connection: Connection, grants: Collection[str]) -> list[Lease]:
     return [Lease(**row._mapping) for row in connection.execute(query)]
 
 
-def list_all(connection: Connection) -> list[Lease]:
-    """Return all leases, the oldest first."""
-    return [Lease(**row._mapping) for row in connection.execute(_LEASE.order_by(grant_lease.c.id))]
+def list_due(connection: Connection, now: datetime, limit: int) -> list[tuple[int, Lease]]:
+    """Return the leases that are to be looked at, with their keys, the longest due first."""
+    when = grant_lease.c.check_at
+    columns = [grant_lease.c.id, *(grant_lease.c[name] for name in _COLUMNS)]
+    found: list[tuple[int, Lease]] = []
+    # two looks into the index; the engines do not agree on where nulls stand
+    for due in (when.is_(None), when <= now):
+        query = select(*columns).where(due).order_by(when, grant_lease.c.id)
+        found += [
+            (row.id, Lease(**{name: getattr(row, name) for name in _COLUMNS}))
+            for row in connection.execute(query.limit(limit - len(found)))
+        ]
+        if len(found) == limit:
+            break
+    return found
+
+
+def check_again(connection: Connection, moments: Mapping[int, datetime]) -> None:
+    """Note when leases are to be looked at next, by their keys."""
+    by_moment: dict[datetime, list[int]] = {}
+    for key, moment in moments.items():
+        by_moment.setdefault(moment, []).append(key)
+    for moment, keys in by_moment.items():
+        connection.execute(
+            update(grant_lease).where(grant_lease.c.id.in_(keys)).values(check_at=moment)
+        )

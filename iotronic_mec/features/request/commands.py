@@ -34,6 +34,7 @@ from iotronic_mec.features.request.model import (
     failure_of,
     overdue_end,
     request_of,
+    withdrawn,
 )
 from iotronic_mec.features.request.reports import RequestEnds
 from iotronic_mec.operation import (
@@ -360,10 +361,15 @@ class RequestCommands(RequestEnds):
                 state, told = overdue_end(part)
                 self.end(context, replace(part, state=state, cause=told, finished_at=now))
                 return
-            moved = self._parts.database.write(
-                lambda connection: store.move(connection, part.uuid, DISPATCHED, now)
-            )
-            if moved:
+
+            def move(connection: Connection) -> bool:
+                if not self._parts.access.still_passes(connection, part.request):
+                    # it was granted when it was ordered, and taken back since
+                    self.end_in(connection, context, withdrawn(part, now))
+                    return False
+                return store.move(connection, part.uuid, DISPATCHED, now)
+
+            if self._parts.database.write(move):
                 self._settle(context, self._send(context, agent, part))
         except errors.Error as error:
             # stays open; the expiry or the next start takes it up again

@@ -224,6 +224,12 @@ def call_of(
     )
 
 
+def withdrawn(part: Operation, now: datetime) -> Operation:
+    """Return an operation that was not sent, since what was granted for it is no more."""
+    told = cause("iot.grant.ended", "the grant under which it was ordered has ended")
+    return replace(part, state=REJECTED, cause=told, finished_at=now)
+
+
 def ended_as(part: Operation, answer: OperationAnswer, now: datetime) -> Operation:
     """Return the operation as the board's answer says.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from iotronic_mec.api.auth import (
     EmbeddedAuthenticator,
     LastUsed,
     Throttle,
+    block_of,
 )
 from iotronic_mec.api.problem import TooManyFailures
 from iotronic_mec.clock import ManualClock
@@ -147,6 +149,36 @@ def test_throttle_is_by_name_and_address() -> None:
         door.knock("wrong", address="10.9.9.9")
 
     assert door.knock("right password", address="10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("other", "counts"),
+    [
+        ("2001:db8:0:1:ffff::9", True),
+        ("2001:db8:0:1::1%eth0", True),
+        ("2001:db8:0:2::1", False),
+        ("192.0.2.1", False),
+        ("", False),
+    ],
+)
+def test_throttle_counts_a_network_of_ipv6(other: str, counts: bool) -> None:
+    """Whoever has an address of IPv6 has 2^64 of them: all are one."""
+    throttle = Throttle(ManualClock())
+    for number in range(ADDRESS_FAILURES):
+        throttle.guessed(f"2001:db8:0:1::{number:x}")
+
+    refused = []
+    with contextlib.suppress(TooManyFailures):
+        throttle.check_address(other)
+        refused.append(other)
+
+    assert (refused == []) is counts
+
+
+def test_throttle_tells_ipv4_apart() -> None:
+    """Addresses of IPv4 are counted one by one, however they are written."""
+    assert block_of("::ffff:192.0.2.7") == block_of("192.0.2.7") != block_of("192.0.2.8")
+    assert block_of("no address") == "no address"
 
 
 def test_throttle_is_bounded() -> None:

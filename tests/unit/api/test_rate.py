@@ -112,3 +112,27 @@ def test_never_more_than_rate_and_burst(per_s: float, burst: int, pauses: list[A
         passed += not buckets.take("x")
 
     assert passed <= burst + per_s * spent + 1e-6
+
+
+def test_what_was_served_already_is_a_debt() -> None:
+    """Requests that passed without being asked about count all the same, also when refused."""
+    clock = ManualClock()
+    rates = Rates(Rate(per_s=1, burst=100), Rate(per_s=1, burst=5), clock)
+
+    rates.check(asked(), 3)
+    left = [rates.left(asked()), rates.left(asked("bob"))]
+    with pytest.raises(TooManyRequests):
+        rates.check(asked(), 10)
+    clock.advance(8)
+    in_debt = passes(rates, asked())
+    clock.advance(3)
+
+    assert left == [1, 5]
+    assert not in_debt
+    assert passes(rates, asked())
+    assert rates.left(asked("bob")) == 5
+
+
+def test_without_limits_nothing_is_left_to_say() -> None:
+    """Where nothing is limited any number passes."""
+    assert Rates(Rate(), Rate(), ManualClock()).left(asked()) is None

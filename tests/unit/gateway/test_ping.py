@@ -223,3 +223,118 @@ def test_too_many_calls(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert code_of(wire) == errors.Busy.code
     assert len(bench.boards) == 1
+
+
+# -- what counts against the rates of the sender ----------------------------------------
+
+
+def left(number: int) -> list[list[str]]:
+    """Return the header by which the core says how many pings may follow."""
+    return [["X-IoT-Requests-Left", str(number)]]
+
+
+def served(asked: list[dict[str, Any]]) -> list[str]:
+    """Return what the core was told of pings it was not asked about."""
+    return [question[ping.SERVED] for question in asked]
+
+
+def test_pings_are_told_with_the_next_question(bench: Bench) -> None:
+    """Each is counted once: by a question of its own, or told with a later one."""
+    bench.ask(request())
+    first = questions(bench)
+    allow(bench, headers=left(10))
+    for _ in range(3):
+        bench.ask(request())
+    bench.reactor.advance(ping.REFRESH_S)
+    bench.ask(request())
+
+    assert served(first) == ["0"]
+    # five in all, of which each question is one
+    assert served(questions(bench)) == ["3"]
+    assert len(bench.boards) == 5
+
+
+def test_no_more_pings_than_the_core_lets_pass(bench: Bench) -> None:
+    """When those are used up the next one waits for a question, however fresh the yes is."""
+    bench.ask(request())
+    allow(bench, headers=left(2))
+    questions(bench)
+
+    wires = [bench.ask(request()) for _ in range(4)]
+    asked = questions(bench)
+    before = len(bench.boards)
+    allow(bench, status=429, headers=[["Retry-After", "3"]])
+
+    assert (before, served(asked)) == (3, ["2"])
+    assert [wire.value()[9:12] for wire in wires[2:]] == [b"429", b"429"]
+    assert b"Retry-After: 3" in wires[3].value()
+    assert len(bench.boards) == 3
+
+
+def test_pings_that_wait_go_on_as_far_as_they_may(bench: Bench) -> None:
+    """Of many that wait for one yes some pass, and the core is asked for the others."""
+    for _ in range(5):
+        bench.ask(request())
+    questions(bench)
+
+    allow(bench, headers=left(2))
+    asked = questions(bench)
+    passed = len(bench.boards)
+    allow(bench, headers=left(5))
+
+    assert (passed, served(asked)) == (3, ["2"])
+    assert len(bench.boards) == 5
+
+
+def test_who_does_not_come_again_is_counted(bench: Bench) -> None:
+    """Pings of a sender who changes his credentials, or stops, are told all the same."""
+    bench.ask(request())
+    allow(bench, headers=left(10))
+    questions(bench)
+    for _ in range(4):
+        bench.ask(request())
+
+    bench.reactor.advance(ping.FRESH_S)
+
+    assert served(questions(bench)) == ["3"]
+
+
+def test_what_the_core_did_not_hear_is_told_again(bench: Bench) -> None:
+    """A question that is not answered tells nothing."""
+    bench.ask(request())
+    allow(bench, headers=left(10))
+    questions(bench)
+    for _ in range(3):
+        bench.ask(request())
+    bench.reactor.advance(ping.FRESH_S)
+    first = questions(bench)
+    link = next(at for at in (1, 0) if bench.links[at]._wrappedProtocol._job is not None)
+    bench.lose(link)
+    bench.ask(request())
+
+    assert served(first) == ["2"]
+    assert served(questions(bench)) == ["3"]
+
+
+def test_without_limits_nothing_is_counted(bench: Bench) -> None:
+    """Where the core names no limit there is no timer and no question for it."""
+    bench.ask(request())
+    allow(bench)
+    questions(bench)
+    for _ in range(4):
+        bench.ask(request())
+
+    bench.reactor.advance(10)
+
+    assert questions(bench) == []
+
+
+def test_a_client_cannot_say_what_was_served(bench: Bench) -> None:
+    """No header becomes that key; the header of the yes goes to nobody."""
+    head = request().replace(b"Host: h", b"Host: h\r\niotronic.served: -9\r\nServed: -9")
+    wire = bench.ask(head)
+    asked = questions(bench)
+    allow(bench, status=404, headers=left(3))
+
+    assert served(asked) == ["0"]
+    assert b"left" not in wire.value().lower()

@@ -16,7 +16,7 @@ from iotronic_mec.bridge.local import Bridge
 from iotronic_mec.wamp.agent import AgentSettings, WampAgent
 from iotronic_mec.wamp.directory import Entry
 from lightning_agent.protocol import messages
-from lightning_agent.protocol.errors import CLOSE_ENROLLED, CLOSE_RESTART
+from lightning_agent.protocol.errors import CLOSE_DELETED, CLOSE_ENROLLED, CLOSE_RESTART
 
 BOARD = "0d07340a-7862-4681-adc6-d4acaf9a0554"
 
@@ -108,3 +108,48 @@ def test_online_is_told_in_pages(agent: WampAgent) -> None:
 
     assert first == {"boards": {"a": 1, "b": 2}, "next": "b"}
     assert last == {"boards": {"c": 3}, "next": None}
+
+
+def log_in(agent: WampAgent, between: Any = lambda: None, role: str = "board") -> None:
+    """Have a session show its key, let something happen, and let it join."""
+    details = {"session": 5, "authextra": {"pubkey": "old"}}
+    result(agent.authenticators.board("iotronic", BOARD, details))
+    between()
+    agent._check_key(
+        {"session": 5, "authid": BOARD, "authrole": role}, agent.authenticators.joined(5)
+    )
+
+
+def test_a_login_with_a_key_that_is_replaced_meanwhile(
+    agent: WampAgent, session: FakeSession
+) -> None:
+    """One whose key counted when it was asked and does not when it joins is ended."""
+    agent.directory.finish_reload([{"uuid": BOARD, "public_key": "old"}])
+
+    log_in(
+        agent,
+        lambda: agent.directory.put(Entry(board=BOARD, public_key="new", project="p", name="b")),
+    )
+
+    assert session.calls == [("wamp.session.kill", 5, CLOSE_RESTART)]
+
+
+def test_a_login_of_a_board_that_is_deleted_meanwhile(
+    agent: WampAgent, session: FakeSession
+) -> None:
+    """A board that is not known any more when it joins is ended."""
+    agent.directory.finish_reload([{"uuid": BOARD, "public_key": "old"}])
+
+    log_in(agent, lambda: agent.directory.remove(BOARD))
+
+    assert session.calls == [("wamp.session.kill", 5, CLOSE_DELETED)]
+
+
+def test_a_login_whose_key_counts_stays(agent: WampAgent, session: FakeSession) -> None:
+    """Control: nothing changed meanwhile."""
+    agent.directory.finish_reload([{"uuid": BOARD, "public_key": "old"}])
+
+    log_in(agent)
+
+    assert session.calls == []
+    agent.stop()

@@ -626,6 +626,59 @@ def test_cancelled_start_and_stop(
     assert row(core, board, plugin).running is runs
 
 
+def remove_queued(
+    core: Core, commands: InjectionCommands, board: str, plugin: Plugin, monkeypatch: Any
+) -> str:
+    """Have a removal accepted that nobody sends; return its request."""
+    return queue(
+        core,
+        lambda: commands.remove(member(), board=board, plugin=plugin.uuid, wait=False),
+        monkeypatch,
+    )
+
+
+def test_cancelled_removal(
+    core: Core,
+    commands: InjectionCommands,
+    board: str,
+    plugin: Plugin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a cancelled removal all is wanted as before: it runs, and its bundle is kept."""
+    start(core, commands, board, plugin)
+    before = row(core, board, plugin)
+    request = remove_queued(core, commands, board, plugin, monkeypatch)
+    meanwhile = find(core, board, plugin), uses(core)
+
+    core.commands["request"].cancel(member(), request)
+
+    found = row(core, board, plugin)
+    assert meanwhile == (None, 0)
+    assert replace(found, created_at=before.created_at, updated_at=before.updated_at) == before
+    assert found.running
+    assert uses(core) == 1
+    assert [wanted.running for wanted in join(core, board, held(plugin, pid=42))] == [True]
+
+
+def test_cancelled_removal_of_what_was_injected_anew(
+    core: Core,
+    commands: InjectionCommands,
+    board: str,
+    plugin: Plugin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was wanted since counts, not what was wanted before the removal."""
+    inject(commands, board, plugin)
+    request = remove_queued(core, commands, board, plugin, monkeypatch)
+    monkeypatch.undo()
+    newer = renew(core, plugin, "e" * 64)
+    inject(commands, board, newer)
+
+    core.commands["request"].cancel(member(), request)
+
+    assert row(core, board, plugin).digest == "e" * 64
+
+
 # -- repetitions -----------------------------------------------------------------------
 
 
