@@ -23,6 +23,7 @@ Source: spec/iotronic-api.md section 3; spec/hot-path.md sections 2 and 7.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -107,6 +108,48 @@ def _default(entry: Policy) -> Any:
     return policy.DocumentedRuleDefault(entry.name, entry.check, entry.description, operations)
 
 
+def wrong_rules(features: Iterable[Feature], path: Path) -> tuple[list[str], list[str]]:
+    """Say what is wrong with an operator's policy file.
+
+    :returns: why it cannot be used, and what in it has no effect
+    """
+    try:
+        enforcer = _enforcer(features, path)
+        # oslo.policy logs references that lead nowhere and says only that there are some
+        sound = enforcer.check_rules()
+    except (OSError, ValueError, AttributeError, cfg.Error) as error:
+        # the third is what oslo.policy makes of a list where a map is meant
+        return [f"{path.name}: {error}"], []
+    given = {name: str(rule) for name, rule in enforcer.rules.items()}
+    meant = {found for check in given.values() for found in _REFERENCE.findall(check)}
+    wrong = [f"rule {name} does not exist" for name in sorted(meant - set(given))]
+    for name, rule in sorted(enforcer.file_rules.items()):
+        # what cannot be read denies
+        if str(rule.check) == "!" and str(rule.check_str).strip() != "!":
+            wrong.append(f"rule {name} cannot be read: {rule.check_str}")
+    if not sound and not wrong:
+        wrong = [f"{path.name}: rules refer to each other in a circle"]
+    idle = set(enforcer.file_rules) - set(enforcer.registered_rules) - meant
+    return wrong, [f"nobody asks for rule {name}" for name in sorted(idle)]
+
+
+_REFERENCE = re.compile(r"\brule:([A-Za-z0-9_:.-]+)")
+
+
+def _enforcer(features: Iterable[Feature], path: Path) -> Any:
+    """Return oslo.policy with the features' rules and those of a file."""
+    conf = cfg.ConfigOpts()
+    conf([], project="iotronic", default_config_files=[], default_config_dirs=[])
+    # use_conf stays on: without it oslo.policy never merges the registered
+    # defaults and every rule denies in silence
+    made = policy.Enforcer(conf, policy_file=str(path))
+    conf.set_override("policy_dirs", [], group="oslo_policy")
+    made.suppress_deprecation_warnings = True
+    made.register_defaults(rules(features))
+    made.load_rules()
+    return made
+
+
 class Policies:
     """Decides by the rules of the features and the operator's policy file.
 
@@ -118,15 +161,7 @@ class Policies:
     def __init__(
         self, features: Iterable[Feature], clock: Clock, policy_file: Path | None = None
     ) -> None:
-        conf = cfg.ConfigOpts()
-        conf([], project="iotronic", default_config_files=[], default_config_dirs=[])
-        # use_conf stays on: without it oslo.policy never merges the registered
-        # defaults and every rule denies in silence
-        self._enforcer = policy.Enforcer(conf, policy_file=str(policy_file or "policy.yaml"))
-        conf.set_override("policy_dirs", [], group="oslo_policy")
-        self._enforcer.suppress_deprecation_warnings = True
-        self._enforcer.register_defaults(rules(features))
-        self._enforcer.load_rules()
+        self._enforcer = _enforcer(features, policy_file or Path("policy.yaml"))
         self._names = frozenset(self._enforcer.registered_rules)
         self._clock = clock
         self._lock = threading.Lock()

@@ -1,23 +1,28 @@
 """``iotronic-mec status upgrade-check``: what an upgrade to this release needs.
 
-Exit codes as in OpenStack: 0 nothing to do, 1 look at the warnings, 2 stop.
+Run it with the new release installed, before its processes are started. Exit codes and
+table as in OpenStack: 0 nothing to do, 1 look at the warnings, 2 stop; 255 when it broke.
+Their library for it is not used: it keeps its configuration in a global of its module.
 Source: OpenStack's oslo.upgradecheck documentation.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import logging
+import sys
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
-from iotronic_mec.cmd import core
-from iotronic_mec.conf import load_settings
-from iotronic_mec.db import migrate
-from iotronic_mec.db.engine import is_sqlite
-from iotronic_mec.drivers.load import load_outside
+from iotronic_mec.cmd import service
+from iotronic_mec.cmd.upgrade_checks import Cloud, Code, Result, run_all
 from iotronic_mec.errors import Error
-from iotronic_mec.missing import missing
 
-SUCCESS, WARNING, FAILURE = 0, 1, 2
+TITLE = "Upgrade Check Results"
+WIDTH = 60
+"""Characters of a line of details."""
 
 
 def run(arguments: list[str]) -> int:
@@ -25,58 +30,58 @@ def run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="iotronic-mec status")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     check = commands.add_parser("upgrade-check", help="say what an upgrade needs")
-    check.add_argument("--state-dir", type=Path, required=True, help="the cloud's state directory")
+    where = check.add_mutually_exclusive_group(required=True)
+    where.add_argument("--state-dir", type=Path, help="state directory of a standalone cloud")
+    where.add_argument(
+        "--config-file",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="configuration of separate processes; may be repeated, a later file outranks an "
+        "earlier one",
+    )
+    check.add_argument("--json", action="store_true", help="print JSON, not a table")
     given = parser.parse_args(arguments)
-    folder: Path = given.state_dir.absolute()
-    results = [_packages(), _configuration(folder), _database(folder), _drivers(folder)]
-    for name, code, told in zip(
-        ("packages", "configuration", "database", "drivers"),
-        *zip(*results, strict=True),
-        strict=True,
-    ):
-        print(f"{name:<14} {('ok', 'warning', 'failure')[code]:<8} {told}")
-    return max(code for code, _ in results)
-
-
-def _packages() -> tuple[int, str]:
-    absent = missing("server", "router")
-    return (FAILURE, absent[0]) if absent else (SUCCESS, "all installed")
-
-
-def _configuration(folder: Path) -> tuple[int, str]:
+    # the results say it; the libraries' own lines would stand between them
+    logging.getLogger("oslo_policy").setLevel(logging.CRITICAL)
     try:
-        load_settings(folder, public_url="", content_url="", wamp_url="")
+        cloud = find_cloud(given.state_dir, given.config_file or ())
     except Error as error:
-        return FAILURE, error.message
-    return SUCCESS, "readable"
+        print(f"iotronic-mec status: {error.message}", file=sys.stderr)
+        return int(Code.FAILURE)
+    results = run_all(cloud)
+    print(as_json(results) if given.json else as_table(results))
+    return int(max(code for _, (code, _) in results))
 
 
-def _drivers(folder: Path) -> tuple[int, str]:
-    """Say which drivers only keep the books; that is allowed, and has to be known."""
-    try:
-        reach = load_settings(folder, public_url="", content_url="", wamp_url="").reach
-        drivers = load_outside(
-            tunnel=reach.tunnel_driver,
-            dns=reach.dns_driver,
-            proxy=reach.proxy_driver,
-            network=reach.network_driver,
-        )
-    except Error as error:
-        return FAILURE, error.message
-    pretending = ", ".join(drivers.simulated())
-    if pretending:
-        return SUCCESS, f"'fake', which does nothing outside: {pretending}"
-    return SUCCESS, "all real"
+def find_cloud(folder: Path | None, files: Sequence[Path]) -> Cloud:
+    """Return what to look at.
+
+    :raises Error: a file cannot be read
+    """
+    if folder is not None:
+        return Cloud(folder=folder.absolute())
+    absolute = tuple(path.absolute() for path in files)
+    return Cloud(folder=Path(service.read_files(absolute).cloud.state_dir), files=absolute)
 
 
-def _database(folder: Path) -> tuple[int, str]:
-    try:
-        url = core.database_url(folder)
-        if is_sqlite(url) and not (folder / core.DATABASE_NAME).exists():
-            return SUCCESS, "none yet; the first start makes it"
-        present, head = migrate.present(url), migrate.head()
-    except Error as error:
-        return FAILURE, error.message
-    if present == head:
-        return SUCCESS, f"at {head}"
-    return WARNING, f"at {present}; the next start, or 'iotronic-mec db upgrade', makes it {head}"
+def as_table(results: Sequence[tuple[str, Result]]) -> str:
+    """Return the table OpenStack's operators know."""
+    cells = [[TITLE]]
+    for name, (code, told) in results:
+        details = textwrap.wrap(f"Details: {told}", WIDTH, subsequent_indent="  ")
+        cells.append([f"Check: {name}", f"Result: {code.name.capitalize()}", *details])
+    width = max(len(line) for cell in cells for line in cell)
+    rule = f"+{'-' * (width + 2)}+"
+    lines = [rule]
+    for cell in cells:
+        lines += [*(f"| {line:<{width}} |" for line in cell), rule]
+    return "\n".join(lines)
+
+
+def as_json(results: Sequence[tuple[str, Result]]) -> str:
+    """Return the results in the form OpenStack's commands print."""
+    checks = [
+        {"check": name, "result": int(code), "details": told} for name, (code, told) in results
+    ]
+    return json.dumps({"name": TITLE, "checks": checks})

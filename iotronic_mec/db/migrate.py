@@ -68,6 +68,35 @@ def revisions() -> frozenset[str]:
     return frozenset(each.revision for each in script.walk_revisions())
 
 
+def pending(present_revision: str | None) -> list[str]:
+    """Return the revisions from one (``None``: none at all) to the newest, oldest first.
+
+    :param present_revision: one this release knows
+    """
+    script = ScriptDirectory.from_config(configuration("sqlite://"))
+    found = script.iterate_revisions("head", present_revision or "base")
+    return [each.revision for each in found][::-1]
+
+
+def engine_version(url: str) -> tuple[str, tuple[int, ...]]:
+    """Return the engine's name and its version, e.g. ``("postgresql", (15, 8))``.
+
+    :raises Unavailable: it cannot be reached
+    """
+    if server.parse(url).get_backend_name() == "sqlite":
+        return "sqlite", sqlite3.sqlite_version_info
+    engine = _present_only(url)
+    try:
+        with engine.connect() as connection:
+            found = connection.dialect.server_version_info or ()
+            return engine.dialect.name, tuple(each for each in found if isinstance(each, int))
+    except DBAPIError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        raise Unavailable(f"the database {where} cannot be used: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
 def present(url: str) -> str | None:
     """Return the revision a database is at, ``None`` for an empty one.
 
