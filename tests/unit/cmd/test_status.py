@@ -96,7 +96,7 @@ def test_database_of_a_newer_release(tmp_path: Path, capsys: pytest.CaptureFixtu
     [
         ("iotronic_conf", "[api]\nmax_limit = many\n", 2, ["Configuration", "max_limit"]),
         ("iotronic_conf", "[api]\nmax_limt = 5\n", 1, ["Configuration", "max_limit is meant?"]),
-        ("iotronic_conf", "[databases]\nx = 1\n", 1, ["Configuration", "[databse]", "database"]),
+        ("iotronic_conf", "[databases]\nx = 1\n", 1, ["Configuration", "[databases]", "database"]),
         ("iotronic_conf", "[oslo_messaging_rabbit]\nssl = no\n", 0, ["Configuration", "known"]),
         ("iotronic_conf", "[storage]\ndriver = tape\n", 2, ["Drivers", "tape"]),
         ("iotronic_conf", "[metrics]\nport = 1\nhost = 0.0.0.0\n", 2, ["Metrics", "token_file"]),
