@@ -212,7 +212,7 @@ def _tell_urls(cloud: dict[str, Any], folder: Path) -> None:
     say("Look at:")
     say(f"  {cloud['url']}/docs               the REST API, to read")
     say(f"  {cloud['url']}/v1/openapi.json    the same for programs")
-    say(f"  {cloud['url']}/healthcheck        state of the parts")
+    say(f"  {cloud['url']}/healthcheck        whether it serves")
     iot = Path(sys.executable).with_name("iot")
     say(f"  source {openrc} && {iot} board list")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from iotronic_mec.api.policy import BASE
 from iotronic_mec.feature import PUBLIC, Feature, Policy, Route
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -18,7 +19,8 @@ def gaps(
     :param base: routes of the machinery itself
     """
     listed = tuple(features)
-    policies = {policy.name: policy for feature in listed for policy in feature.policies}
+    own = (BASE, *(feature.policies for feature in listed))
+    policies = {policy.name: policy for policies in own for policy in policies}
     found = []
     for route in (*base, *(route for feature in listed for route in feature.routes)):
         where = f"{route.method} {route.path}"

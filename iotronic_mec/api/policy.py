@@ -77,6 +77,12 @@ BASE = (
         description="The user the thing belongs to",
     ),
     Policy(
+        name="iot:health:parts",
+        check="rule:iot_admin",
+        description="See how each part of the cloud is, and why one is not well",
+        operations=(("GET", "/healthcheck/parts"),),
+    ),
+    Policy(
         name="iot_own_project",
         check="project:%(project)s",
         description="The project the thing belongs to",

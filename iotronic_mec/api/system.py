@@ -1,6 +1,6 @@
 """Routes of the machinery itself: versions, health, OpenAPI, documentation.
 
-All of them are for anyone: they tell nothing that is not in the source.
+All but the parts' health are for anyone: they tell nothing that is not in the source.
 """
 
 from __future__ import annotations
@@ -15,16 +15,23 @@ from iotronic_mec.api import docs, openapi, versions
 from iotronic_mec.api.controller import Answer, Call
 from iotronic_mec.api.exchange import to_json
 from iotronic_mec.api.fields import Shape
+from iotronic_mec.errors import Error
 from iotronic_mec.feature import PUBLIC, Feature, Route
 
 NAME = "system"
 
 
 class Health(Shape):
-    """Whether the API answers; the front adds the state of each part."""
+    """Whether the cloud serves; in standalone with its parts, for those who may see them."""
 
     status: Literal["ok", "unavailable"]
     parts: dict[str, str] | None = None
+
+
+class Parts(Shape):
+    """The state of each part: ``up``, or a sentence that says why not."""
+
+    parts: dict[str, str]
 
 
 class OpenAPIDocument(Shape):
@@ -37,10 +44,27 @@ class OpenAPIDocument(Shape):
     paths: dict[str, Any]
 
 
-def health(call: Call) -> dict[str, str]:
-    """Say that the API answers."""
-    del call
-    return {"status": "ok"}
+def health(call: Call) -> Answer:
+    """Say whether the API can serve, and nothing else: anybody may ask."""
+    if find_parts(call)["database"] == "up":
+        return Answer(body={"status": "ok"}, headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store", "Retry-After": "1"}
+    return Answer(status=503, body={"status": "unavailable"}, headers=headers)
+
+
+def parts(call: Call) -> dict[str, dict[str, str]]:
+    """Say how the parts are that the API knows of."""
+    return {"parts": find_parts(call)}
+
+
+def find_parts(call: Call) -> dict[str, str]:
+    """Look at the database, which every request needs."""
+    try:
+        with call.database.read() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    except Error as error:
+        return {"database": error.message}
+    return {"database": "up"}
 
 
 def routes(features: tuple[Feature, ...]) -> tuple[Route, ...]:
@@ -88,7 +112,15 @@ def routes(features: tuple[Feature, ...]) -> tuple[Route, ...]:
     made += (
         _public("/", versions.root, "Tell the versions", versions.RootDocument, (302,)),
         _public("/v1", collections, "Tell the collections", versions.VersionDocument),
-        _public("/healthcheck", health, "Say that the API answers", Health),
+        _public("/healthcheck", health, "Say whether the cloud serves", Health, (503,)),
+        Route(
+            method="GET",
+            path="/healthcheck/parts",
+            handler=parts,
+            policy="iot:health:parts",
+            summary="Say how each part is",
+            answer=Parts,
+        ),
         _public("/v1/openapi.json", describe, "This document", OpenAPIDocument),
         _page("/docs", read_docs, "The documentation of the API", docs.HTML),
         _page("/docs/docs.css", docs.style, "Style of the documentation", docs.CSS),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 from twisted.internet.base import ReactorBase
 
 from iotronic_mec import errors
@@ -16,6 +17,8 @@ from iotronic_mec.gateway.environ import Origin
 from iotronic_mec.gateway.upstream import Job, Upstream
 
 HEALTH = b"/healthcheck"
+PARTS = b"/healthcheck/parts"
+"""Where the core says who may see the parts, and how those are that it knows of."""
 
 _NOT_OURS = frozenset(
     {
@@ -44,7 +47,7 @@ class ControlExchange(site.Exchange):
     def begin(self) -> None:
         """Answer the health check, or pass the request on to the core."""
         if environ.split_target(self.uri)[0] == HEALTH and self.method in (b"GET", b"HEAD"):
-            self._tell_health()
+            self._find_health()
             return
         if self.uri.startswith(ping.PREFIX) and self.site.pings.begin(self):
             return
@@ -125,14 +128,40 @@ class ControlExchange(site.Exchange):
         """Read on and drop."""
         self.abandoned()
 
-    def _tell_health(self) -> None:
-        parts = self.site.health()
+    # -- health -----------------------------------------------------------------------
+
+    def _find_health(self) -> None:
+        """Answer at once; those with credentials after the core has said what they may see."""
+        if not any(self.requestHeaders.hasHeader(name) for name in ping.CREDENTIALS):
+            self._tell_health(None)
+            return
+        question = environ.build(
+            self.site.origin,
+            b"GET",
+            PARTS,
+            str(getattr(self.client, "host", "")),
+            0,
+            self.requestHeaders.getAllRawHeaders(),
+        )
+        question.pop("CONTENT_TYPE", None)
+        self.site.upstream.submit(Job(ping.Asked(self._told), question, None, 0))
+
+    def _told(self, answer: ping.Asked) -> None:
+        parts = orjson.loads(answer.body)["parts"] if answer.status == 200 else None
+        if not self.gone:
+            self._tell_health(parts)
+
+    def _tell_health(self, further: dict[str, str] | None) -> None:
+        """Answer; the causes only with what an operator was told by the core."""
+        parts = {**self.site.health(), **(further or {})}
         well = all(state == "up" for state in parts.values())
         headers: list[tuple[str, str]] = [("Cache-Control", "no-store")]
         if not well:
             headers.append(("Retry-After", "1"))
-        status = "ok" if well else "unavailable"
-        self.answer_json(200 if well else 503, {"status": status, "parts": parts}, headers)
+        body: dict[str, Any] = {"status": "ok" if well else "unavailable"}
+        if further is not None:
+            body["parts"] = parts
+        self.answer_json(200 if well else 503, body, headers)
 
 
 class ControlSite(site.Site):

@@ -56,7 +56,8 @@ MAX_CALLS = 256
 TIMEOUT_S = 10.0
 """Seconds a board has to answer."""
 
-_CREDENTIALS = (b"authorization", b"x-auth-token", b"x-iot-project")
+CREDENTIALS = (b"authorization", b"x-auth-token", b"x-iot-project")
+"""Headers that say who sends a request."""
 
 Call = Callable[[dict[str, Any], float], Awaitable[dict[str, Any]]]
 """Calls a board: ``board``, ``procedure``, ``message`` and ``timeout_s``, and the limit."""
@@ -136,7 +137,7 @@ class Pings:
 
     def _key(self, exchange: site.Exchange, board: str) -> bytes:
         get = exchange.requestHeaders.getRawHeaders
-        parts = [b"\0".join(get(name) or ()) for name in _CREDENTIALS]
+        parts = [b"\0".join(get(name) or ()) for name in CREDENTIALS]
         return hashlib.sha256(b"\1".join([board.encode(), *parts])).digest()
 
     def _forget_oldest(self) -> None:
@@ -175,7 +176,7 @@ class Pings:
         question = {**known.question, SERVED: str(besides)}
         known.served = 0
 
-        def told(answer: _Answer) -> None:
+        def told(answer: Asked) -> None:
             known.asking = False
             waiting, known.waiting = known.waiting, []
             if answer.status == 200:
@@ -195,7 +196,7 @@ class Pings:
             for waiter in waiting:
                 answer.give(waiter)
 
-        self._upstream.submit(Job(_Answer(told), question, None, 0))
+        self._upstream.submit(Job(Asked(told), question, None, 0))
 
     def _go_on(self, key: bytes, known: _Known, board: str, waiting: list[site.Exchange]) -> None:
         """Start who waited besides, as far as the yes goes; the others wait for the next."""
@@ -262,14 +263,17 @@ class Pings:
             self._calls -= 1
 
 
-class _Answer:
-    """Collects the core's answer to a question; see ``upstream.Asker``."""
+class Asked:
+    """Collects the core's answer to a question; see ``upstream.Asker``.
 
-    def __init__(self, told: Callable[[_Answer], None]) -> None:
+    :param told: called once, with this, when the answer is whole or will not come
+    """
+
+    def __init__(self, told: Callable[[Asked], None]) -> None:
         self.status = 0
         self.error: errors.Error | None = None
         self._headers: list[tuple[str, str]] = []
-        self._body = b""
+        self.body = b""
         self._told = told
 
     def response(self, status: int, headers: list[list[str]], data: bytes, last: bool) -> None:
@@ -281,7 +285,7 @@ class _Answer:
 
     def piece(self, data: bytes, last: bool) -> None:
         """Take a piece of the body."""
-        self._body += data
+        self.body += data
         if last:
             self._told(self)
 
@@ -303,7 +307,7 @@ class _Answer:
             exchange.fail(self.error)
         else:
             headers = [pair for pair in self._headers if pair[0].lower() != LEFT]
-            exchange.answer(self.status, headers, self._body)
+            exchange.answer(self.status, headers, self.body)
 
 
 def _say(exchange: site.Exchange) -> str:

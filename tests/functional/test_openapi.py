@@ -96,6 +96,7 @@ def test_who_may_call(document: dict[str, Any]) -> None:
         "/v1",
         "/",
         "/healthcheck",
+        "/healthcheck/parts",
     ],
 )
 def test_answers_keep_to_their_schema(

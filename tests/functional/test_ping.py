@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from iotronic_mec.errors import Unavailable
 from tests.fakes.site import Site
 
 AGENT = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
@@ -76,3 +79,28 @@ def test_bad_body(site: Site, board: dict[str, Any]) -> None:
     for body, field in (({"said": 1}, "said"), ({"say": "x" * 65_537}, "say")):
         answer = site.ask("POST", f"/healthcheck/boards/{board['uuid']}", body, token="member")
         assert (answer.status_int, answer.json["details"]["field"]) == (400, field)
+
+
+def test_health_says_no_more_than_whether_it_serves(site: Site) -> None:
+    """Anybody is told the same, whatever is wrong; the causes are an operator's."""
+    well = site.ask("GET", "/healthcheck", token=None)
+    site.parts.database.read = broken  # type: ignore[method-assign]
+
+    ill = site.ask("GET", "/healthcheck", token=None)
+
+    assert (well.status_int, well.json) == (200, {"status": "ok"})
+    assert (ill.status_int, ill.json) == (503, {"status": "unavailable"})
+    assert ill.headers["Retry-After"] == "1"
+
+
+@contextmanager
+def broken() -> Iterator[None]:
+    """Stand for a database that does not answer."""
+    raise Unavailable("the database at 10.0.0.5 is away")
+    yield
+
+
+def test_the_parts_are_told_to_operators(site: Site) -> None:
+    """A member is refused, an administrator told."""
+    assert site.ask("GET", "/healthcheck/parts", token="member").status_int == 403
+    assert site.ask("GET", "/healthcheck/parts").json == {"parts": {"database": "up"}}

@@ -260,23 +260,67 @@ def test_a_lost_connection_is_opened_again(bench: Bench) -> None:
     assert body_of(wire.value()) == b"back"
 
 
+HEALTH = b"GET /healthcheck?x HTTP/1.1\r\nHost: h\r\n"
+TOKEN = b"X-Auth-Token: t\r\n"
+
+
 def test_health_is_answered_here(bench: Bench) -> None:
-    """Whatever the core does."""
-    wire = bench.ask(b"GET /healthcheck?x HTTP/1.1\r\nHost: h\r\n\r\n")
+    """Whatever the core does; anybody is told no more than whether it serves."""
+    wire = bench.ask(HEALTH + b"\r\n")
 
     assert wire.value().startswith(b"HTTP/1.1 200 ")
-    assert json.loads(body_of(wire.value())) == {"status": "ok", "parts": bench.state}
+    assert json.loads(body_of(wire.value())) == {"status": "ok"}
     assert bench.sent() == []
 
 
-def test_bad_health_is_a_503_with_the_cause(bench: Bench) -> None:
-    """For load balancers and people."""
+def test_bad_health_is_a_503_without_a_cause(bench: Bench) -> None:
+    """For load balancers; what is wrong inside is not for anybody."""
     bench.state["router"] = "the router is away"
 
-    wire = bench.ask(b"GET /healthcheck HTTP/1.1\r\nHost: h\r\n\r\n")
+    wire = bench.ask(HEALTH + b"\r\n")
 
     assert wire.value().startswith(b"HTTP/1.1 503 ")
-    assert b"the router is away" in wire.value()
+    assert b"Retry-After: 1" in wire.value()
+    assert json.loads(body_of(wire.value())) == {"status": "unavailable"}
+
+
+def test_an_operator_is_told_the_causes(bench: Bench) -> None:
+    """The core says who may; its own parts stand beside the front's."""
+    bench.state["router"] = "the router is away"
+
+    wire = bench.ask(HEALTH + TOKEN + b"\r\n")
+    (asked,) = bench.sent()
+    bench.answer(b=b'{"parts": {"database": "up"}}')
+
+    assert asked["environ"]["PATH_INFO"] == "/healthcheck/parts"
+    assert asked["environ"]["REQUEST_METHOD"] == "GET"
+    assert asked["environ"]["HTTP_X_AUTH_TOKEN"] == "t"
+    assert wire.value().startswith(b"HTTP/1.1 503 ")
+    assert json.loads(body_of(wire.value())) == {
+        "status": "unavailable",
+        "parts": {"core": "up", "router": "the router is away", "database": "up"},
+    }
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 503])
+def test_others_with_credentials_are_told_nothing(bench: Bench, status: int) -> None:
+    """Who may not, or cannot be asked about, gets the answer anybody gets."""
+    wire = bench.ask(HEALTH + TOKEN + b"\r\n")
+    bench.answer(status=status, b=b'{"parts": {"x": "secret"}}')
+
+    assert wire.value().startswith(b"HTTP/1.1 200 ")
+    assert json.loads(body_of(wire.value())) == {"status": "ok"}
+
+
+def test_health_without_the_core(bench: Bench) -> None:
+    """Nobody can say who may see more; the answer comes all the same."""
+    bench.state["core"] = "the core is starting or restarting"
+    bench.lose()
+
+    wire = bench.ask(HEALTH + TOKEN + b"\r\n")
+
+    assert wire.value().startswith(b"HTTP/1.1 503 ")
+    assert json.loads(body_of(wire.value())) == {"status": "unavailable"}
 
 
 def test_stopping_leaves_no_timer(bench: Bench) -> None:
