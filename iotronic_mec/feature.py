@@ -255,6 +255,9 @@ class Settings:
     max_limit: int = 1000
     event_retention_s: float = 86_400.0
     request_retention_s: float = 2_592_000.0
+    location_retention_days: int = 365
+    grant_use_retention_days: int = 365
+    token_retention_days: int = 30
     max_token_life_s: float = 0.0
     trust_proxy_headers: bool = False
     policy_file: Path | None = None

@@ -1,10 +1,10 @@
-"""Options of group ``[conductor]``: calls to boards, quota, retention."""
+"""Options of group ``[conductor]``: calls to boards, quota."""
 
 from __future__ import annotations
 
 from oslo_config import cfg
 
-GROUP = cfg.OptGroup("conductor", title="Conductor", help="Work on boards and what is kept.")
+GROUP = cfg.OptGroup("conductor", title="Conductor", help="Work on boards.")
 
 OPTIONS = [
     cfg.FloatOpt(
@@ -20,18 +20,5 @@ OPTIONS = [
         default=1_073_741_824,
         min=0,
         help="Bytes of bundles one project may store; 0 allows none. Read at the start.",
-    ),
-    cfg.FloatOpt(
-        "event_retention_s",
-        default=86_400.0,
-        min=60.0,
-        help="How long events are kept for those who read them later, seconds. Read at the start.",
-    ),
-    cfg.FloatOpt(
-        "request_retention_s",
-        default=2_592_000.0,
-        min=0.0,
-        help="How long requests that have ended are kept, with their results, seconds; "
-        "0 keeps them for good. Read at the start.",
     ),
 ]

@@ -8,6 +8,7 @@ from iotronic_mec.features.grant import store
 from iotronic_mec.features.grant.api import ROUTES
 from iotronic_mec.features.grant.commands import GrantCommands, thing_deleted
 from iotronic_mec.features.grant.model import BOARD, FLEET
+from iotronic_mec.features.grant.periodic import PERIODICS
 from iotronic_mec.features.grant.policy import POLICIES
 
 FEATURE = Feature(
@@ -15,6 +16,7 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=GrantCommands,
+    periodics=PERIODICS,
     quotas=(Counted(resource="grants", count=store.count_grants),),
     on_delete={kind: thing_deleted(kind) for kind in (BOARD, FLEET)},
 )

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
 from iotronic_mec.db import keyset, tally
+from iotronic_mec.db.prune import delete_old
 from iotronic_mec.features.grant.model import (
     MAX_DEPTH,
     PROJECT,
@@ -215,6 +216,11 @@ def uses_of_request(connection: Connection, request: str) -> list[Use]:
     """Return what was counted for an order; none for one under no grant."""
     rows = connection.execute(select(grant_use).where(grant_use.c.request == request))
     return [_use(row) for row in rows]
+
+
+def prune_uses(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete single uses of before a moment; return how many."""
+    return delete_old(connection, grant_use, grant_use.c.created_at, before, limit)
 
 
 def about(connection: Connection, kind: str, target: str) -> list[str]:

@@ -43,12 +43,6 @@ MAX_UNKNOWN_PER_MINUTE = 1000
 minute. Only a crash between a board's answer and our commit makes such ones, a
 handful; a board that tells more tells tales."""
 
-PRUNE_BATCH = 1000
-"""Most requests deleted in one transaction: others wait for the writer."""
-
-PRUNE_ROUNDS = 50
-"""Most transactions of one run of the pruning; the next run goes on."""
-
 
 class RequestEnds:
     """The ends of orders.
@@ -136,15 +130,9 @@ class RequestEnds:
         if keep_s <= 0:
             return 0
         before = self._parts.clock.now() - timedelta(seconds=keep_s)
-        gone = 0
-        for _ in range(PRUNE_ROUNDS):
-            batch = self._parts.database.write(
-                lambda connection: store.prune(connection, before, PRUNE_BATCH)
-            )
-            gone += batch
-            if batch < PRUNE_BATCH:
-                break
-        return gone
+        return pruning.run(
+            self._parts.database, lambda connection, limit: store.prune(connection, before, limit)
+        )
 
     def _record_ended(self, context: Context, ended: Operation, source: str | None = None) -> None:
         """Store an order with its end: request, operation, audit, event, one commit.

@@ -7,6 +7,7 @@ from iotronic_mec.feature import Feature
 from iotronic_mec.features.token import store
 from iotronic_mec.features.token.api import ROUTES
 from iotronic_mec.features.token.commands import TokenCommands
+from iotronic_mec.features.token.periodic import PERIODICS
 from iotronic_mec.features.token.policy import POLICIES
 
 FEATURE = Feature(
@@ -14,5 +15,6 @@ FEATURE = Feature(
     routes=ROUTES,
     policies=POLICIES,
     commands=TokenCommands,
+    periodics=PERIODICS,
     quotas=(Counted(resource="tokens", count=store.count_issued),),
 )

@@ -128,6 +128,15 @@ def delete_token(connection: Connection, uuid: str) -> None:
     connection.execute(delete(token).where(token.c.uuid == uuid))
 
 
+def prune(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete tokens that ended before a moment; return how many."""
+    old = select(token.c.id).where(token.c.expires_at < before).order_by(token.c.id).limit(limit)
+    keys = [row.id for row in connection.execute(old)]
+    if keys:
+        connection.execute(delete(token).where(token.c.id.in_(keys)))
+    return len(keys)
+
+
 def count_tokens(connection: Connection, owner: str) -> int:
     """Return how many tokens a user has."""
     query = (

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, event
 
-from iotronic_mec import errors
+from iotronic_mec import errors, pruning
 from iotronic_mec.context import system_context
-from iotronic_mec.features.request import reports, store
+from iotronic_mec.features.request import store
 from iotronic_mec.features.request.commands import RequestCommands
 from iotronic_mec.features.request.model import Operation, Order, RequestNotFound, request_of
 from iotronic_mec.features.request.reports import GRACE
@@ -434,7 +434,7 @@ def test_pruning_takes_batches(
         asked.append(limit)
         return prune(connection, before, 2)
 
-    monkeypatch.setattr(reports, "PRUNE_BATCH", 2)
+    monkeypatch.setattr(pruning, "BATCH", 2)
     monkeypatch.setattr(store, "prune", noted)
 
     assert requests.prune() == len(made)
