@@ -10,6 +10,7 @@ import argparse
 import logging
 import os
 import signal
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--state-dir", type=Path, default=None, help="the agent's state directory")
     state_dir: Path = parser.parse_args(argv).state_dir or default_state_dir()
-    log_lines.install("supervisor")
+    log_lines.install("supervisor", form=log_format(state_dir / CONFIGURATION_NAME))
     try:
         return supervise(state_dir.absolute())
     except AlreadySupervised as error:
@@ -63,6 +64,17 @@ def main(argv: Sequence[str]) -> int:
     except Error as error:
         LOG.error("%s", error.message)
         return EXIT_FAILED
+
+
+def log_format(configuration: Path) -> str:
+    """Return the format the board's owner chose; text when that cannot be read."""
+    try:
+        agent = tomllib.loads(configuration.read_text(encoding="utf-8")).get("agent")
+    except (OSError, ValueError):
+        # the agent refuses to run with such a file, and says why
+        return "text"
+    chosen = agent.get("log_format") if isinstance(agent, dict) else None
+    return chosen if isinstance(chosen, str) and chosen in log_lines.FORMATS else "text"
 
 
 def supervise(state_dir: Path) -> int:

@@ -183,11 +183,13 @@ class Cluster(Cloud):
                     "storage": {"path": folder / "blobs"},
                     "api": {"trust_proxy_headers": self.proxied},
                     "wamp_agent": {"url": self.wamp_url},
+                    "log": {"format": "json", "access": True},
                 }
             ),
             encoding="utf-8",
         )
         self.services: dict[str, Service] = {}
+        self.metrics: dict[str, int] = {}
         for number in range(count):
             self._add(common, "conductor", number, {})
         for number in range(count):
@@ -260,7 +262,11 @@ class Cluster(Cloud):
     def _add(self, common: Path, kind: str, number: int, sections: Sections) -> None:
         name = f"{kind}-{number}"
         own = self.folder / f"{name}.conf"
-        state = {"cloud": {"state_dir": self.folder / name}}
+        self.metrics[name] = free_ports()[0]
+        state = {
+            "cloud": {"state_dir": self.folder / name},
+            "metrics": {"port": self.metrics[name]},
+        }
         own.write_text(written({**state, **sections}), encoding="utf-8")
         self.services[name] = Service(self.folder, name, f"iotronic-mec-{kind}", [common, own])
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
 import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from iotronic_mec.sdk import Error, NewBoard, NewPlugin, Target
 from tests.cluster.cluster import Cluster, running
-from tests.e2e.cloud import wait_for
+from tests.e2e.cloud import HOST, wait_for
 
 SOURCE = b"def main(context, n=0):\n    return n + 1\n"
 
@@ -87,3 +90,38 @@ def test_without_a_conductor_reading_goes_on(processes: Cluster) -> None:
     assert took < 20.0
     assert listed
     assert processes.client.boards.create(NewBoard(name="later")).code
+
+
+@pytest.mark.timeout(120)
+def test_one_id_over_the_bus(processes: Cluster) -> None:
+    """API, conductor and wamp agent log the id of the request; each tells its numbers."""
+    board = processes.make_board("lamp")
+    request_id = "req-11111111-2222-4333-8444-555555555555"
+
+    answer = requests.post(
+        f"{processes.url}/v1/boards/{board}/action",
+        json={"action": "DeviceEcho", "parameters": {"say": "x"}},
+        headers={"X-Auth-Token": processes.token, "X-Openstack-Request-Id": request_id},
+        timeout=30,
+    )
+
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Openstack-Request-Id"] == request_id
+    for name in ("api-0", "conductor-0", "wamp-agent-0"):
+        lines = processes.services[name].log.read_text(encoding="utf-8").splitlines()
+        found = [json.loads(line) for line in lines if request_id in line]
+        assert found, name
+        assert {line["request_id"] for line in found} == {request_id}
+    expected = {
+        "api-0": "iotronic_http_request_seconds_count",
+        "conductor-0": "iotronic_conductor_call_seconds_count",
+        "wamp-agent-0": "iotronic_board_call_seconds_count",
+        "gateway-0": "iotronic_build_info",
+    }
+    for name, metric in expected.items():
+        page = requests.get(f"http://{HOST}:{processes.metrics[name]}/metrics", timeout=10)
+        samples = [s for f in text_string_to_metric_families(page.text) for s in f.samples]
+        assert sum(s.value for s in samples if s.name == metric) > 0, name
+        assert {s.labels["process"] for s in samples} == {
+            f"iotronic-mec-{name.removesuffix('-0')}"
+        }

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from iotronic_mec import errors, frames
 from iotronic_mec.bridge.local import BACK_OFF_S, LINE_RETRY_S, Bridge, Link
+from lightning_agent.protocol.log_lines import NOBODY, asking
 
 Frames = Callable[[], list[dict[str, Any]]]
 
@@ -237,6 +238,29 @@ def test_it_serves_the_calls_of_its_topic(bench: Bench) -> None:
     bench.receive(t="call", id=7, topic="wamp.a", ns="board", m="call", a={"x": 1}, s=2.5)
 
     assert bench.sent() == [{"t": "answer", "id": 7, "r": {"x": 1, "left": 2.5}}]
+
+
+def test_log_lines_of_a_call_say_who_asked(bench: Bench) -> None:
+    """Two calls under way at a time each keep their own caller."""
+    found: list[str] = []
+    gates: list[Deferred[None]] = []
+
+    async def ping(arguments: dict[str, Any], remaining_s: float) -> Any:
+        gate: Deferred[None] = Deferred()
+        gates.append(gate)
+        await gate
+        found.append(asking().request_id)
+        return {}
+
+    bench.bridge.serve("board", {"call": ping})
+    for number in (1, 2):
+        context = {"request_id": f"req-{number}"}
+        bench.receive(t="call", id=number, topic="wamp.a", ns="board", m="call", s=2.5, c=context)
+    for gate in gates:
+        gate.callback(None)
+
+    assert found == ["req-1", "req-2"]
+    assert asking() == NOBODY
 
 
 @pytest.mark.parametrize(

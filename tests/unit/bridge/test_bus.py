@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from iotronic_mec import errors
 from iotronic_mec.bridge.bus import CONTACT_EVERY_S, REFRESH_S, BusEnd
 from iotronic_mec.context import Context
+from lightning_agent.protocol.log_lines import NOBODY, Asking, asking
 
 
 class NowThreads:
@@ -140,6 +141,22 @@ def test_calls_of_the_conductor_are_answered(rig: Rig) -> None:
     assert unknown["http_status"] == 404
     late = rig.end.answer({"ns": "directory", "m": "put", "a": {}, "s": 0.0})["e"]
     assert late["code"] == errors.DeadlineExceeded.code
+
+
+def test_log_lines_of_a_call_say_who_asked(rig: Rig) -> None:
+    """A handler runs in the name of the caller, and nobody else does after it."""
+    found: list[Asking] = []
+
+    async def put(arguments: dict[str, Any], remaining_s: float) -> None:
+        found.append(asking())
+
+    rig.end.serve("directory", {"put": put})
+    context = {"request_id": "req-1", "user": "ann", "project": "red"}
+
+    rig.end.answer({"ns": "directory", "m": "put", "a": {}, "s": 2.0, "c": context})
+
+    assert found == [Asking("req-1", "ann", "red")]
+    assert asking() == NOBODY
 
 
 def test_a_stopped_end_asks_no_more(rig: Rig) -> None:
