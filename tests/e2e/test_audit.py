@@ -144,7 +144,7 @@ def test_a_changed_row_is_found(cloud: Cloud, history: int, column: str) -> None
         verdict = verify(cloud)
 
     assert verdict.returncode == 1, verdict.stdout
-    assert str(history) in verdict.stdout + verdict.stderr
+    assert f"row {history}" in verdict.stdout + verdict.stderr
 
 
 def test_a_removed_row_is_found(cloud: Cloud, history: int) -> None:

@@ -143,3 +143,13 @@ def test_ids_in_any_spelling(site: Site) -> None:
 
     assert [answer.status_int for answer in answers] == [200, 200]
     assert [len(answer.json["audit"]) for answer in answers] == [1, 1]
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[1]", ""])
+def test_unreadable_details_are_found(busy: Site, text: str) -> None:
+    """A row whose details somebody has made unreadable is listed, and does not fit its hash."""
+    change(busy, f"UPDATE audit SET details = '{text}' WHERE sequence = 3")
+
+    [finding] = verify(all_rows(busy)).findings
+
+    assert (finding.kind, finding.first) == ("changed", 3)

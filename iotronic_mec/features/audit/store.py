@@ -172,9 +172,18 @@ def _rows(rows: Sequence[Any]) -> list[AuditRow]:
             outcome=row.outcome,
             reason=row.reason,
             request_id=row.request_id,
-            details=orjson.loads(row.details),
+            details=_details(row.details),
             previous=row.previous,
             hash=row.hash,
         )
         for row in rows
     ]
+
+
+def _details(text: str) -> Mapping[str, Any]:
+    """Read a row's details; what somebody has made unreadable is shown, to be found."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        found = None
+    return found if isinstance(found, dict) else {"unreadable": text}

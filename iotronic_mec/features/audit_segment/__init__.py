@@ -15,7 +15,7 @@ FEATURE = Feature(
     periodics=(
         Periodic(
             name="seal-audit",
-            every_s=600.0,
+            every_s=60.0,
             run=lambda parts, made: made["audit_segment"].run(),
         ),
     ),

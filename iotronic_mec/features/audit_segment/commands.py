@@ -53,8 +53,8 @@ LOG = logging.getLogger(__name__)
 GATHER = timedelta(days=1)
 """How much longer rows wait for others, so that a quiet cloud makes a file a day at most."""
 
-MAX_SEGMENTS = 20
-"""Most segments sealed in one run; other periodic work waits meanwhile."""
+MAX_SEGMENTS = 4
+"""Most segments sealed in one run, three seconds: other periodic work waits meanwhile."""
 
 MAX_FILE_BYTES = 1 << 31
 """Largest file; ten thousand of the largest rows are smaller."""
