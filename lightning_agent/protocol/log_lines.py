@@ -37,7 +37,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 
 _SECRETS = (
     # the password of an address
-    re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE),
+    re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE),
     # the value behind a name that says what it is
     re.compile(
         r"((?:authorization|x[-_]auth[-_]token|x[-_]subject[-_]token|password|passwd|secret|token)"

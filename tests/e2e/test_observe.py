@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from demo.processes import script
 from iotronic_mec.sdk import Client
-from tests.e2e.cloud import Cloud, wait_for
+from tests.e2e.cloud import Cloud, free_ports, wait_for
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -139,3 +141,35 @@ def test_one_scrape_tells_of_front_and_core(cloud: Cloud, board: str) -> None:
     assert after[calls] > before.get(calls, 0.0)
     assert after[ends] > before.get(ends, 0.0)
     assert requests.get(f"{cloud.url}/metrics", timeout=10).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("[metrics]\nport = 9100\nhost = 0.0.0.0\n", "token_file"),
+        ("[metrics]\nport = {control}\n", "[metrics] host or port"),
+        ("[log]\nformat = xml\n", "format"),
+    ],
+)
+def test_what_cannot_be_is_one_line(tmp_path: Path, options: str, words: str) -> None:
+    """A listener others reach, a port that is taken, a format there is not: said at once."""
+    control, content, wamp = free_ports()
+    state_dir = tmp_path / "cloud"
+    state_dir.mkdir(mode=0o700)
+    (state_dir / "iotronic.conf").write_text(options.format(control=control))
+
+    done = subprocess.run(
+        [
+            *(script("iotronic-mec"), "standalone", "--state-dir", str(state_dir)),
+            *("--port", str(control), "--content-port", str(content), "--wamp-port", str(wamp)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert words in line
+    assert "Traceback" not in line

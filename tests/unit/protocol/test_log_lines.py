@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -141,6 +142,20 @@ def test_our_tokens_are_left_out(logger: logging.Logger) -> None:
     assert "qqq" not in stream.getvalue()
     assert "xxx" not in stream.getvalue()
     assert "the rule iot_reader" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "piece", ["a.", "a", "password ", "token='", 'token="', "iot_-", "x://y:", " ", "basic ", "\n"]
+)
+def test_no_text_makes_a_line_slow(logger: logging.Logger, piece: str) -> None:
+    """Looking for secrets takes a time that grows with the length only."""
+    writes_to(logger, log_lines.TextLines("core"))
+    text = piece * (log_lines.MAX_CHARACTERS // len(piece))
+    began_s = time.process_time()
+
+    logger.info("%s", text)
+
+    assert time.process_time() - began_s < 1.0
 
 
 def test_a_long_message_is_cut(logger: logging.Logger) -> None:
