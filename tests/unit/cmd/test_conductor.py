@@ -71,7 +71,9 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Told:
     settings = conductor.core.load_settings(
         tmp_path, public_url="http://127.0.0.1:1", content_url="http://127.0.0.1:2", wamp_url=""
     )
-    conf = SimpleNamespace(rpc=SimpleNamespace(transport_url="", workers=4))
+    conf = SimpleNamespace(
+        rpc=SimpleNamespace(transport_url="", workers=4), metrics=SimpleNamespace(port=0)
+    )
     given = service.Service(
         program="test",
         conf=conf,
