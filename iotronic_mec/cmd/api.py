@@ -111,6 +111,7 @@ def run(given: service.Service) -> int:
     threading.Thread(target=server.run, name="http", daemon=True).start()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(core.GARBAGE_AFTER)
     sys.setswitchinterval(core.SWITCH_INTERVAL_S)
     LOG.info("%s is ready at http://%s:%d", PROGRAM, options.host, options.port)
     stop.wait()

@@ -79,6 +79,7 @@ def run(given: service.Service) -> int:
     listener.start()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(core.GARBAGE_AFTER)
     sys.setswitchinterval(core.SWITCH_INTERVAL_S)
     while not stop.is_set() and not listener.started.wait(0.05):
         pass

@@ -7,7 +7,7 @@ are the other. Statements keep their order: whatever else is asked on the
 connection, a savepoint too, sends what waits before it.
 
 The writing connection is in AUTOCOMMIT for its driver; begin and commit are ours.
-All functions: the writer's thread only.
+All functions but :func:`ask`: the writer's thread only.
 """
 
 from __future__ import annotations
@@ -46,6 +46,23 @@ def begin(connection: Connection, statements: Sequence[Statement]) -> list[Seque
     begun, *cursors = _send(connection, [_BEGIN, *statements])
     del begun
     return [cursor.fetchall() for cursor in cursors]
+
+
+def ask(connection: Connection, statement: Statement) -> Sequence[Any]:
+    """Send what waits and this statement; return its rows. Any connection to PostgreSQL.
+
+    :raises DBAPIError: it failed
+    """
+    flush(connection)
+    text, values = statement
+    cursor: Any = connection.connection.cursor()
+    try:
+        cursor.execute(text, values)
+        return cursor.fetchall() if cursor.description else []
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(connection, text, error) from error
+    finally:
+        cursor.close()
 
 
 def later(connection: Connection, statement: Statement) -> None:

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from iotronic_mec import errors
@@ -16,6 +17,7 @@ from iotronic_mec.rpc.transport import (
     Transport,
     check_size,
 )
+from iotronic_mec.rpc.workers import Workers
 
 # after our transport, which decides how oslo.messaging is loaded
 import oslo_messaging  # isort: skip
@@ -54,11 +56,12 @@ class Listener:
         workers: int = WORKERS,
         max_waiting: int = MAX_WAITING,
     ) -> None:
-        self._workers = workers
+        self._workers = Workers(workers)
         self._calls = _Calls(answer, max_waiting)
         target = oslo_messaging.Target(exchange=EXCHANGE, topic=topic, server=server)
         # "threading" by position: by name oslo warns that there is no other any more
         self._server = _Server(transport.oslo, target, self._calls, "threading")
+        self._server.workers = self._workers
         self._stop = threading.Event()
         self.started = threading.Event()
         """Set when the queues exist and calls are taken."""
@@ -80,6 +83,7 @@ class Listener:
             stopping.start()
             stopping.join(limit_s)
         drained = self._calls.drain(max(0.0, until - time.monotonic()))
+        self._workers.close()
         if not drained:
             LOG.warning("%d calls are cut off", len(self._calls))
         return drained
@@ -94,7 +98,8 @@ class Listener:
         self._server.listener.cleanup()
 
     def _start(self) -> None:
-        self._server.start(override_pool_size=self._workers)
+        # its own pool gets nothing to do
+        self._server.start(override_pool_size=1)
         self.started.set()
 
     def _sign_of_life(self) -> None:
@@ -176,14 +181,15 @@ class _Calls:
 
 
 class _Server(RPCServer):  # type: ignore[misc]
-    """oslo.messaging's server with a bound."""
+    """oslo.messaging's server with a bound, and with threads of ours."""
 
     dispatcher: _Calls
+    workers: Workers
 
     def _on_incoming(self, incoming: Any) -> None:
         call = incoming[0]
         if self.dispatcher.take(call):
-            super()._on_incoming(incoming)
+            self.workers.submit(partial(self._process_incoming, incoming))
         else:
             call.acknowledge()
             call.reply({"e": errors.Busy().to_wire()})

@@ -31,6 +31,7 @@ init_backend(BackendType.THREADING)
 import orjson  # noqa: E402
 import oslo_messaging  # noqa: E402
 import oslo_messaging._drivers.amqpdriver as amqp  # noqa: E402
+import oslo_messaging._drivers.impl_rabbit as rabbit_driver  # noqa: E402
 from oslo_messaging import opts  # noqa: E402
 from oslo_messaging._metrics import client as metrics  # noqa: E402
 from oslo_messaging._tracing import client as tracing  # noqa: E402
@@ -68,6 +69,22 @@ that other threads have left for it; calls are acknowledged where they are read.
 of these waits ends in an error that costs more than a message does."""
 
 amqp.ACK_REQUEUE_EVERY_SECONDS_MIN = POLL_S
+
+_declare = rabbit_driver.Consumer.declare
+
+
+def _declare_without_acknowledgement(consumer: Any, connection: Any) -> None:
+    """Declare a consumer; have answers handed over without an acknowledgement.
+
+    The queue of answers is this process's own: nobody else could take an answer it
+    has not acknowledged, and the acknowledgement comes before the one who waits.
+    """
+    _declare(consumer, connection)
+    if consumer.type == "direct":
+        consumer.queue.no_ack = True
+
+
+rabbit_driver.Consumer.declare = _declare_without_acknowledgement
 
 MAX_MESSAGE_BYTES = frames.MAX_FRAME_BYTES
 """Largest arguments or answer, bytes of JSON; the same as on the local transport."""

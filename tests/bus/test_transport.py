@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from amqp.channel import Channel
 from oslo_messaging._drivers import impl_rabbit
 from sqlalchemy.sql import quoted_name
 
@@ -381,3 +382,23 @@ def test_readers_wait_long(
     assert min(waits) >= transport_module.POLL_S
     # one for each message and for the start of each of the two readers
     assert len(waits) <= 8
+
+
+def test_answers_are_not_acknowledged(
+    serve: Serve, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call is acknowledged to the broker, its answer on a queue of our own is not."""
+    acknowledged: list[str] = []
+    really = Channel.basic_ack
+
+    def basic_ack(self: Any, tag: Any, *told: Any, **also: Any) -> None:
+        acknowledged.append(threading.current_thread().name)
+        really(self, tag, *told, **also)
+
+    monkeypatch.setattr(Channel, "basic_ack", basic_ack)
+    serve(CONDUCTOR, "one", lambda frame: {"r": "here"})
+
+    answers = [BusConductor(transport).call(context(), "thing", "echo") for _ in range(3)]
+
+    assert answers == ["here"] * 3
+    assert len(acknowledged) == 3

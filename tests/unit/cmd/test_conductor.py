@@ -88,6 +88,7 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Told:
     monkeypatch.setattr(conductor, "PeriodicRunner", noting("periodic", conductor.PeriodicRunner))
     monkeypatch.setattr(conductor.signal, "signal", handlers.__setitem__)
     monkeypatch.setattr(conductor.gc, "freeze", lambda: None)
+    monkeypatch.setattr(conductor.gc, "set_threshold", lambda objects: None)
     monkeypatch.setattr(conductor.sys, "setswitchinterval", lambda seconds: None)
     monkeypatch.setattr(conductor.service, "leave", lambda code: None)
     conductor.run(given)
