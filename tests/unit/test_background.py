@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from iotronic_mec.background import Background
+from lightning_agent.protocol.log_lines import Asking, asked_by, asking
 
 
 def test_it_takes_all_or_nothing_and_ends() -> None:
@@ -33,9 +34,10 @@ def test_it_takes_all_or_nothing_and_ends() -> None:
 
 def test_what_fails_makes_room(caplog: pytest.LogCaptureFixture) -> None:
     """A piece of work that raises ends like any other, and is logged."""
-    pool = Background(1, 1)
+    pool, done = Background(1, 1), []
 
     def fail() -> None:
+        done.append(threading.current_thread())
         raise ValueError("broken")
 
     assert pool.take([fail])
@@ -43,3 +45,22 @@ def test_what_fails_makes_room(caplog: pytest.LogCaptureFixture) -> None:
     assert "ValueError: broken" in caplog.text
     assert pool.take([fail])
     pool.stop()
+    # it ends by itself, a moment later
+    done[0].join(10)
+    assert not done[0].is_alive()
+
+
+def test_work_is_done_in_the_name_of_who_asked() -> None:
+    """Log lines of the work say who gave it; the next work has its own."""
+    pool, found = Background(1, 3), []
+
+    for name in ("req-1", "req-2", ""):
+        with asked_by(Asking(name)):
+            assert pool.take([lambda: found.append(asking().request_id)])
+    assert pool.wait(10)
+    threads = [each for each in threading.enumerate() if each.name.startswith("background")]
+    pool.stop()
+    for thread in threads:
+        thread.join(10)
+
+    assert found == ["req-1", "req-2", ""]
