@@ -30,7 +30,8 @@ from iotronic_mec.errors import Error
 from iotronic_mec.gateway.blobs import BlobSite
 from iotronic_mec.gateway.control import ControlSite
 from iotronic_mec.gateway.environ import Origin
-from iotronic_mec.gateway.upstream import Job, Upstream
+from iotronic_mec.gateway.job import Job
+from iotronic_mec.gateway.upstream import Upstream
 from iotronic_mec.wamp.agent import AgentSettings, WampAgent
 
 LOG = logging.getLogger(__name__)

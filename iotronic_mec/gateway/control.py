@@ -14,7 +14,8 @@ from twisted.internet.base import ReactorBase
 from iotronic_mec import errors
 from iotronic_mec.gateway import environ, ping, site
 from iotronic_mec.gateway.environ import Origin
-from iotronic_mec.gateway.upstream import Job, Upstream
+from iotronic_mec.gateway.job import Job
+from iotronic_mec.gateway.upstream import Upstream
 
 HEALTH = b"/healthcheck"
 PARTS = b"/healthcheck/parts"

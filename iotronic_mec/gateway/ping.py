@@ -26,7 +26,8 @@ from twisted.python.failure import Failure
 from iotronic_mec import errors
 from iotronic_mec.gateway import environ, site
 from iotronic_mec.gateway.environ import Origin
-from iotronic_mec.gateway.upstream import Job, Upstream
+from iotronic_mec.gateway.job import Job
+from iotronic_mec.gateway.upstream import Upstream
 from lightning_agent.protocol import names
 from lightning_agent.protocol.checks import MAX_TEXT
 from lightning_agent.protocol.log_lines import Asking, set_asking

@@ -2,17 +2,19 @@
 
 A fixed number of connections, one request at a time on each; the core has one
 blocking thread for each of them. Requests beyond wait in a bounded queue for a
-bounded time. Reactor thread only.
+bounded time. Of requests that only read, few are at the core at a time: it runs
+one anyway, more would only hold up the front, and with it the data road.
+Reactor thread only.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any
 
 from twisted.internet import protocol
 from twisted.internet.base import DelayedCall, ReactorBase
@@ -21,11 +23,16 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from iotronic_mec import errors, frames, prompt
+from iotronic_mec.gateway.job import Job, Sender, pieces
 
 LOG = logging.getLogger(__name__)
 
 CONNECTIONS = 16
 """Connections to the core, and so requests it works on at a time."""
+
+READERS = 3
+"""Requests the core works on at a time that only read. A thread of the core waits
+for a board in other requests; in these it computes, one thread at a time."""
 
 MAX_QUEUED = 256
 """Most requests that wait for a connection; more are refused."""
@@ -46,55 +53,6 @@ BACK_OFF_S = (0.05, 1.0)
 """First and longest wait between attempts to connect, seconds; with jitter."""
 
 
-class Asker(Protocol):
-    """Who gets the answer to a request."""
-
-    def response(self, status: int, headers: list[list[str]], data: bytes, last: bool) -> None:
-        """Take the head of the answer and the first piece of its body."""
-
-    def piece(self, data: bytes, last: bool) -> None:
-        """Take another piece of the body."""
-
-    def failed(self, error: errors.Error) -> None:
-        """Take note that there will be no answer, or no more of it."""
-
-
-class Job:
-    """One request on its way.
-
-    :param environ: its WSGI keys
-    :param body: where its body is read from, ``length`` bytes
-    """
-
-    __slots__ = ("asker", "body", "connection", "environ", "length", "timer")
-
-    def __init__(
-        self, asker: Asker, environ: dict[str, str], body: BinaryIO | None, length: int
-    ) -> None:
-        self.asker: Asker | None = asker
-        self.environ = environ
-        self.body = body
-        self.length = length
-        self.connection: Connection | None = None
-        self.timer: DelayedCall | None = None
-
-    def abandon(self) -> None:
-        """Want no answer any more; one under way is read and dropped."""
-        self.asker = None
-        if self.connection is not None:
-            self.connection.resume()
-
-    def pause(self) -> None:
-        """Read no more of the answer for now: the client is slow."""
-        if self.connection is not None:
-            self.connection.pause()
-
-    def resume(self) -> None:
-        """Read on."""
-        if self.connection is not None:
-            self.connection.resume()
-
-
 class Upstream:
     """The connections to the core and the queue before them.
 
@@ -107,6 +65,7 @@ class Upstream:
         path: Path,
         *,
         connections: int = CONNECTIONS,
+        readers: int = READERS,
         max_queued: int = MAX_QUEUED,
         queue_limit_s: float = QUEUE_LIMIT_S,
         request_limit_s: float = REQUEST_LIMIT_S,
@@ -119,7 +78,11 @@ class Upstream:
         self._queue_limit_s = queue_limit_s
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
-        self._queue: deque[Job] = deque()
+        self._readers = readers
+        self._reading = 0
+        self._reads: deque[Job] = deque()
+        self._others: deque[Job] = deque()
+        self._numbers = itertools.count()
         self._retries: set[DelayedCall] = set()
         self._failures = 0
         self._stopped = False
@@ -147,33 +110,56 @@ class Upstream:
         self._retries.clear()
         for connection in list(self._open):
             connection.transport.abortConnection()
-        while self._queue:
-            self._refuse(self._queue.popleft(), errors.Unavailable("the cloud is stopping"))
+        self._refuse_all(errors.Unavailable("the cloud is stopping"))
 
     def submit(self, job: Job) -> None:
-        """Send a request as soon as a connection is free."""
-        if self._idle:
-            self._idle.pop().begin(job)
+        """Send a request as soon as a connection is free, and its turn has come."""
+        if self._idle and self._may_begin(job):
+            self._begin(job)
         elif not self._open:
             self._refuse(job, errors.Unavailable("the core is starting; try again shortly"))
-        elif len(self._queue) >= self._max_queued:
+        elif len(self._reads) + len(self._others) >= self._max_queued:
             self._refuse(job, errors.Busy())
         else:
-            self._queue.append(job)
+            job.number = next(self._numbers)
+            self._queue_of(job).append(job)
             job.timer = self.reactor.callLater(self._queue_limit_s, self._waited, job)
 
     def free(self, connection: Connection) -> None:
         """Take a connection back; called by the connection."""
-        while self._queue:
-            job = self._queue.popleft()
+        self._idle.append(connection)
+        self._go_on()
+
+    def read(self) -> None:
+        """Take note that the core has answered one that reads, or never will."""
+        self._reading -= 1
+        self._go_on()
+
+    def _queue_of(self, job: Job) -> deque[Job]:
+        return self._reads if job.reads else self._others
+
+    def _may_begin(self, job: Job) -> bool:
+        return not job.reads or self._reading < self._readers
+
+    def _begin(self, job: Job) -> None:
+        self._reading += job.reads
+        self._idle.pop().begin(job)
+
+    def _go_on(self) -> None:
+        """Begin what waits, the oldest first, as far as it may."""
+        while self._idle:
+            first = [queue[0] for queue in (self._reads, self._others) if queue]
+            ready = [job for job in first if self._may_begin(job)]
+            if not ready:
+                return
+            job = min(ready, key=lambda job: job.number)
+            self._queue_of(job).popleft()
             if job.timer is not None:
                 job.timer.cancel()
             if job.asker is not None:
-                connection.begin(job)
-                return
-            if job.body is not None:
+                self._begin(job)
+            elif job.body is not None:
                 job.body.close()
-        self._idle.append(connection)
 
     def lost(self, connection: Connection) -> None:
         """Replace a connection; called by the connection."""
@@ -181,8 +167,7 @@ class Upstream:
         if connection in self._idle:
             self._idle.remove(connection)
         if not self._open:
-            while self._queue:
-                self._refuse(self._queue.popleft(), errors.Unavailable("the core has ended"))
+            self._refuse_all(errors.Unavailable("the core has ended"))
         self._connect_later()
 
     def sweep(self) -> None:
@@ -193,9 +178,14 @@ class Upstream:
                 connection.expire()
 
     def _waited(self, job: Job) -> None:
-        self._queue.remove(job)
+        self._queue_of(job).remove(job)
         job.timer = None
         self._refuse(job, errors.Busy())
+
+    def _refuse_all(self, error: errors.Error) -> None:
+        for queue in (self._reads, self._others):
+            while queue:
+                self._refuse(queue.popleft(), error)
 
     def _refuse(self, job: Job, error: errors.Error) -> None:
         if job.body is not None:
@@ -254,6 +244,7 @@ class Connection(protocol.Protocol):
         self._unpacker = frames.Unpacker()
         self._sending = False
         self._answered = False
+        self._reading = False
 
     def begin(self, job: Job) -> None:
         """Send a request; the answer goes to its asker."""
@@ -261,19 +252,20 @@ class Connection(protocol.Protocol):
         self._job = job
         job.connection = self
         self._answered = False
+        self._reading = job.reads
         self.since_s = self.upstream.reactor.seconds()
         head = frames.pack({"t": "request", "environ": job.environ, "length": job.length})
         if job.length == 0 or job.body is None:
             prompt.write(self.transport, head)
             return
-        pieces = _pieces(job.body, job.length)
+        parts = pieces(job.body, job.length)
         if job.length <= frames.BODY_PIECE_BYTES:
-            prompt.write(self.transport, head + next(pieces))
+            prompt.write(self.transport, head + next(parts))
             job.body.close()
             return
         self.transport.write(head)
         self._sending = True
-        sender = _Sender(self.transport, job.body, pieces, self._sent)
+        sender = Sender(self.transport, job.body, parts, self._sent)
         self.transport.registerProducer(sender, False)
 
     def pause(self) -> None:
@@ -309,6 +301,7 @@ class Connection(protocol.Protocol):
             self._answered = True
             if asker is not None:
                 asker.response(int(frame["status"]), frame["headers"], frame["b"], last)
+            self._read()
         elif asker is not None:
             asker.piece(frame["b"], last)
         if last:
@@ -320,7 +313,14 @@ class Connection(protocol.Protocol):
         if self._job is None:
             self._release()
 
+    def _read(self) -> None:
+        """Let the next one read: what is left of the answer only waits for the client."""
+        if self._reading and self.upstream is not None:
+            self._reading = False
+            self.upstream.read()
+
     def _done(self, error: errors.Error | None) -> None:
+        self._read()
         job, self._job = self._job, None
         self.since_s = None
         if job is not None:
@@ -340,40 +340,3 @@ class Connection(protocol.Protocol):
         LOG.warning("the core took too long for a request")
         self._done(errors.DeadlineExceeded("the core took too long for this request"))
         self.transport.abortConnection()
-
-
-class _Sender:
-    """Gives a long body to the transport piece by piece, as it takes them."""
-
-    def __init__(
-        self,
-        transport: Any,
-        body: BinaryIO,
-        pieces: Iterator[bytes],
-        sent: Callable[[], None],
-    ) -> None:
-        self._transport = transport
-        self._body = body
-        self._pieces = pieces
-        self._sent = sent
-
-    def resumeProducing(self) -> None:
-        piece = next(self._pieces, None)
-        if piece is None:
-            self._body.close()
-            self._sent()
-        else:
-            self._transport.write(piece)
-
-    def stopProducing(self) -> None:
-        self._body.close()
-        self._pieces = iter(())
-
-
-def _pieces(body: BinaryIO, length: int) -> Iterator[bytes]:
-    """Yield the body as packed frames."""
-    left = length
-    while left > 0:
-        piece = body.read(min(left, frames.BODY_PIECE_BYTES))
-        left = left - len(piece) if piece else 0
-        yield frames.pack({"t": "body", "b": piece, "last": left == 0})

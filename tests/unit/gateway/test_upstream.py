@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -331,3 +333,89 @@ def test_stopping_leaves_no_timer(bench: Bench) -> None:
     bench.upstream.stop()
 
     assert code_of(second) == "iot.unavailable"
+
+
+# -- those that only read ---------------------------------------------------------------
+
+POST = b"POST /v1/boards HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
+
+
+def busy(bench: Bench) -> list[int]:
+    """Return the connections a request was sent over since the last look."""
+    return [link for link in range(len(bench.links)) if bench.sent(link)]
+
+
+def test_few_read_at_a_time() -> None:
+    """Others go on; the next one reads when an answer has begun, whole or not."""
+    bench = Bench(4, readers=2)
+    for _ in range(3):
+        bench.ask()
+    first, second = busy(bench)
+
+    bench.ask(POST)
+    [writing] = busy(bench)
+    bench.answer(first, b=b"head", last=False)
+    [third] = busy(bench)
+
+    assert len({first, second, writing, third}) == 4
+
+
+@pytest.mark.parametrize("end", ["answered", "lost", "expired", "abandoned"])
+def test_every_end_lets_the_next_one_read(end: str) -> None:
+    """However a request ends, its place is given back, and once."""
+    bench = Bench(3, readers=1)
+    wires = [bench.ask() for _ in range(3)]
+    [link] = busy(bench)
+
+    if end == "answered":
+        bench.answer(link)
+    elif end == "lost":
+        bench.lose(link)
+    elif end == "expired":
+        bench.reactor.advance(REQUEST_LIMIT_S + 1)
+        bench.upstream.sweep()
+        bench.lose(link)
+    else:
+        wires[0].channel.connectionLost(Failure(ConnectionDone()))  # type: ignore[attr-defined]
+        bench.answer(link)
+
+    if end == "expired":
+        # the others waited too long meanwhile
+        bench.ask()
+    assert len(busy(bench)) == 1
+    assert bench.upstream._reading == 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["get", "post", "answer", "piece", "lose"]), max_size=60))
+def test_places_are_neither_lost_nor_made(steps: list[str]) -> None:
+    """Whatever comes in whatever order: never more readers than allowed, none forgotten."""
+    bench = Bench(4, readers=2)
+    open_ends: dict[int, bool] = {}
+    for step in steps:
+        if step in ("get", "post"):
+            bench.ask(GET if step == "get" else POST)
+        elif open_ends:
+            link, begun = next(iter(open_ends.items()))
+            if step == "lose":
+                bench.lose(link)
+                del open_ends[link]
+            elif step == "answer":
+                bench.answer(link)
+                del open_ends[link]
+            elif not begun:
+                bench.answer(link, b=b"x", last=False)
+                open_ends[link] = True
+        for link in busy(bench):
+            open_ends[link] = False
+        assert 0 <= bench.upstream._reading <= 2
+
+    while open_ends:
+        link = next(iter(open_ends))
+        bench.answer(link)
+        del open_ends[link]
+        for other in busy(bench):
+            open_ends[other] = False
+    assert bench.upstream._reading == 0
+    assert not bench.upstream._reads
+    assert not bench.upstream._others or not bench.upstream.up
