@@ -136,7 +136,8 @@ class Boards:
     def iterate(self, *, limit: int | None = None, **filters: Json) -> Iterator[Board]:
         """Yield boards with all fields.
 
-        :param filters: ``status``, ``fleet``, ``project`` (administrators), ``sort_key``, …
+        :param filters: ``status``, ``fleet``, ``project`` (administrators), ``near`` as
+            ``"latitude,longitude,meters"``, ``sort_key``, …
         """
         items = iter_items(self._transport, f"{PATH}/detail", "boards", query=filters, limit=limit)
         return map(Board.from_wire, items)

@@ -60,6 +60,11 @@ class ListBoards(Listing):
         )
         parser.add_argument("--fleet", help="only boards of this fleet, name or uuid")
         parser.add_argument("--project", help="boards of another project (administrators)")
+        parser.add_argument(
+            "--near",
+            metavar="LATITUDE,LONGITUDE,METERS",
+            help="only boards in this circle; with a sign in front write --near=-33.9,18.4,1000",
+        )
         parser.add_argument("--long", action="store_true", help="show more columns")
         add_limit(parser)
         return parser
@@ -71,6 +76,7 @@ class ListBoards(Listing):
             status=parsed_args.status,
             fleet=parsed_args.fleet,
             project=parsed_args.project,
+            near=parsed_args.near,
         )
         more = ("fleet", "project", "owner", "mobile", "location", "created_at", "updated_at")
         return many(boards, LISTED + more if parsed_args.long else LISTED)

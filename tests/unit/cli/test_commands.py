@@ -37,6 +37,13 @@ def test_board_list_is_json(iot: Iot) -> None:
     assert row["type"] is None
 
 
+def test_boards_near_a_place(iot: Iot, cloud: HttpCloud) -> None:
+    """The circle goes to the cloud as it is, also south of the equator."""
+    iot("board", "list", "--near=-33.9,18.4,1000")
+
+    assert cloud.last.query["near"] == "-33.9,18.4,1000"
+
+
 def test_board_create_shows_the_code_once(iot: Iot, cloud: HttpCloud) -> None:
     """Only create shows code and address."""
     made = iot(
