@@ -10,7 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from iotronic_mec.cmd import audit, backup, core, import_command, service
+from iotronic_mec.cmd import audit, backup, core, service
+from iotronic_mec.cmd.importing import command as importing
 from iotronic_mec.db import migrate
 from iotronic_mec.db.base import metadata
 from iotronic_mec.db.engine import open_database
@@ -53,30 +54,32 @@ def _parser() -> argparse.ArgumentParser:
         ("restore", _restore, "make a state directory and its database from a backup"),
     ):
         command = commands.add_parser(name, help=told, description=told)
-        files = do in (_backup, _restore)
-        command.add_argument(
-            "--state-dir", type=Path, required=not files, help="the cloud's state directory"
-        )
+        _add_place(command)
         command.set_defaults(do=do)
-        if files:
+        if do in (_backup, _restore):
             command.add_argument("file", type=Path, help="the backup")
-            command.add_argument(
-                "--config-file",
-                type=Path,
-                action="append",
-                metavar="FILE",
-                help="configuration of separate processes, whose [cloud] state_dir is used "
-                "without --state-dir; may be repeated, a later file outranks an earlier one",
-            )
     told = "import the records of an IoTronic database; a dry run unless --apply is given"
     command = commands.add_parser("import-iotronic", help=told, description=told)
-    import_command.add_arguments(command)
-    command.set_defaults(do=import_command.run)
+    _add_place(command)
+    importing.add_arguments(command)
+    command.set_defaults(do=importing.run)
     return parser
 
 
+def _add_place(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--state-dir", type=Path, help="the cloud's state directory")
+    command.add_argument(
+        "--config-file",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="configuration of separate processes, whose [cloud] state_dir is used "
+        "without --state-dir; may be repeated, a later file outranks an earlier one",
+    )
+
+
 def _files(given: argparse.Namespace) -> list[Path]:
-    return [path.absolute() for path in getattr(given, "config_file", None) or ()]
+    return [path.absolute() for path in given.config_file or ()]
 
 
 def _folder(given: argparse.Namespace) -> Path | None:
@@ -91,16 +94,16 @@ def _folder(given: argparse.Namespace) -> Path | None:
     return None if conf is None else Path(conf.cloud.state_dir).absolute()
 
 
-def _version(folder: Path, _given: argparse.Namespace) -> int:
-    present = migrate.present(core.database_url(folder))
+def _version(folder: Path, given: argparse.Namespace) -> int:
+    present = migrate.present(core.database_url(folder, _files(given)))
     print(f"database {present or 'empty'}\nrelease  {migrate.head()}")
     return 0
 
 
-def _upgrade(folder: Path, _given: argparse.Namespace) -> int:
+def _upgrade(folder: Path, given: argparse.Namespace) -> int:
     held = core.lock(folder)
     try:
-        changed = migrate.upgrade(core.database_url(folder))
+        changed = migrate.upgrade(core.database_url(folder, _files(given)))
     finally:
         os.close(held)
     print(f"{'upgraded to' if changed else 'already at'} {migrate.head()}")
@@ -126,9 +129,9 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items())
 
 
-def _check(folder: Path, _given: argparse.Namespace) -> int:
+def _check(folder: Path, given: argparse.Namespace) -> int:
     """Check without changing anything; works beside a running conductor."""
-    url = core.database_url(folder)
+    url = core.database_url(folder, _files(given))
     damage = migrate.integrity(url)
     _tell("file", damage, "restore a backup")
     if damage:

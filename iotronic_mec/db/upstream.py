@@ -28,18 +28,21 @@ class Upstream:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.tables = frozenset(inspect(connection).get_table_names())
+        self._known: dict[str, Table] = {}
 
-    def iter_rows(self, name: str) -> Iterator[Mapping[str, Any]]:
-        """Yield the rows of a table in the order they were made; none if it is not there."""
+    def iter_rows(self, name: str, **equal: Any) -> Iterator[Mapping[str, Any]]:
+        """Yield the rows of a table in the order they were made; none if it is not there.
+
+        :param equal: column to the value it has to have
+        """
         if name not in self.tables:
             return
-        table = Table(name, MetaData(), autoload_with=self._connection)
-        for row in self._connection.execute(select(table).order_by(table.c.id)):
+        if name not in self._known:
+            self._known[name] = Table(name, MetaData(), autoload_with=self._connection)
+        table = self._known[name]
+        query = select(table).where(*(table.c[key] == value for key, value in equal.items()))
+        for row in self._connection.execute(query.order_by(table.c.id)):
             yield dict(row._mapping)
-
-    def count(self, name: str) -> int:
-        """Return how many rows a table has."""
-        return sum(1 for _ in self.iter_rows(name))
 
 
 @contextmanager

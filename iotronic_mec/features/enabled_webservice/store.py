@@ -62,6 +62,7 @@ def insert_enabled(connection: Connection, made: EnabledWebservice) -> None:
             https_port=made.https_port,
             extra=made.extra,
             state=made.state,
+            cause=made.cause,
             created_at=made.created_at,
         )
     )

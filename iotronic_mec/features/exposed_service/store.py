@@ -71,6 +71,7 @@ def insert_exposure(connection: Connection, made: Exposure, *, state: str, now: 
             .scalar_subquery(),
             public_port=made.public_port,
             state=state,
+            cause=made.cause,
             created_at=now,
         )
     )

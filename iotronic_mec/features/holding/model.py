@@ -48,6 +48,11 @@ GRACE_S = 120.0
 periodic work, seconds; longer than any request lasts."""
 
 
+IMPORTED = "imported"
+"""Code of the cause of what another cloud had open: it is written down as open
+here, with its port and its name, and no driver was ever asked for it."""
+
+
 class PortsExhausted(Unavailable):
     """All public ports are in use; the operator has to allow more."""
 

@@ -48,8 +48,17 @@ def insert_holding(connection: Connection, made: Holding) -> None:
     )
 
 
+def has_key(connection: Connection, key: str) -> bool:
+    """Say whether somebody has a public port or a host name."""
+    return connection.execute(select(holding.c.id).where(holding.c.key == key)).first() is not None
+
+
 def insert_with_port(
-    connection: Connection, made: Holding, ports: tuple[int, int], field: str
+    connection: Connection,
+    made: Holding,
+    ports: tuple[int, int],
+    field: str,
+    avoid: Collection[int] = (),
 ) -> int:
     """Write a holding with a free public port, chosen at random; return the port.
 
@@ -58,12 +67,13 @@ def insert_with_port(
 
     :param ports: first and last that may be chosen
     :param field: where the port stands in the holding's ``spec``
+    :param avoid: ports that are not to be chosen
     :raises PortsExhausted: none is free
     """
     first, last = ports
     tried: set[int] = set()
     while len(tried) < MAX_TRIES:
-        used = _ports(connection) | tried
+        used = _ports(connection) | tried | set(avoid)
         free = [port for port in range(first, last + 1) if port not in used]
         if not free:
             break

@@ -34,37 +34,14 @@ from iotronic_mec.features.request.table import is_open, operation, request
 from iotronic_mec.operation import MACHINE, OPEN, QUEUED, RUNNING
 from iotronic_mec.page import Page
 
-_INSERT_REQUEST = Prepared(
-    insert(request),
-    "uuid",
-    "project",
-    "user",
-    "board",
-    "action",
-    "kind",
-    "main_request",
-    "pending",
-    "total",
-    "state",
-    "version",
-    "cause",
-    "deadline_at",
-    "created_at",
-    "updated_at",
-)
+_REQUEST_COLUMNS = (
+    "uuid project user board action kind main_request pending total state version cause"
+    " deadline_at created_at updated_at"
+).split()
 _OPERATION_COLUMNS = (
-    "uuid",
-    "board",
-    "procedure",
-    "parameters",
-    "state",
-    "version",
-    "message",
-    "cause",
-    "finished_at",
-    "created_at",
-    "updated_at",
-)
+    "uuid board procedure parameters state version message cause finished_at created_at updated_at"
+).split()
+_INSERT_REQUEST = Prepared(insert(request), *_REQUEST_COLUMNS)
 _OF_REQUEST = select(request.c.id).where(request.c.uuid == bindparam("of_request"))
 _INSERT_OPERATION = Prepared(
     insert(operation).values(
@@ -76,40 +53,56 @@ _INSERT_OPERATION = Prepared(
 
 def insert_order(connection: Connection, order: Request, *parts: Operation) -> None:
     """Write a request and its operations, in whatever state they are."""
-    _INSERT_REQUEST.send(
-        connection,
-        uuid=order.uuid,
-        project=order.project,
-        user=order.user,
-        board=order.board,
-        action=order.action,
-        kind=order.kind,
-        main_request=order.main_request,
-        pending=order.pending,
-        total=order.total,
-        state=order.state,
-        version=1,
-        cause=order.cause,
-        deadline_at=order.deadline_at,
-        created_at=order.created_at,
-        updated_at=order.updated_at,
-    )
+    _INSERT_REQUEST.send(connection, **_request_values(order))
     for part in parts:
-        _INSERT_OPERATION.send(
-            connection,
-            uuid=part.uuid,
-            of_request=order.uuid,
-            board=part.board,
-            procedure=part.procedure,
-            parameters=part.parameters,
-            state=part.state,
-            version=1,
-            message=_dump(part.message),
-            cause=part.cause,
-            finished_at=part.finished_at,
-            created_at=part.created_at,
-            updated_at=part.finished_at,
-        )
+        _INSERT_OPERATION.send(connection, **_operation_values(part))
+
+
+def insert_request(connection: Connection, order: Request) -> None:
+    """Write a request alone; what it breaks is raised here."""
+    _INSERT_REQUEST.rows(connection, **_request_values(order))
+
+
+def insert_operation(connection: Connection, part: Operation) -> None:
+    """Write an operation of a request that is there; what it breaks is raised here."""
+    _INSERT_OPERATION.rows(connection, **_operation_values(part))
+
+
+def _request_values(order: Request) -> dict[str, Any]:
+    return {
+        "uuid": order.uuid,
+        "project": order.project,
+        "user": order.user,
+        "board": order.board,
+        "action": order.action,
+        "kind": order.kind,
+        "main_request": order.main_request,
+        "pending": order.pending,
+        "total": order.total,
+        "state": order.state,
+        "version": 1,
+        "cause": order.cause,
+        "deadline_at": order.deadline_at,
+        "created_at": order.created_at,
+        "updated_at": order.updated_at,
+    }
+
+
+def _operation_values(part: Operation) -> dict[str, Any]:
+    return {
+        "uuid": part.uuid,
+        "of_request": part.request,
+        "board": part.board,
+        "procedure": part.procedure,
+        "parameters": part.parameters,
+        "state": part.state,
+        "version": 1,
+        "message": _dump(part.message),
+        "cause": part.cause,
+        "finished_at": part.finished_at,
+        "created_at": part.created_at,
+        "updated_at": part.finished_at,
+    }
 
 
 def move(connection: Connection, uuid: str, state: str, now: datetime) -> bool:

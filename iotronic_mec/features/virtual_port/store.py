@@ -62,7 +62,12 @@ def insert_port(connection: Connection, made: VirtualPort) -> None:
             subnet=made.subnet,
             security_groups=list(made.security_groups),
             tcp_port=made.tcp_port,
+            mac=made.mac,
+            ip=made.ip,
+            prefix_length=made.prefix_length,
+            external=made.external,
             state=made.state,
+            cause=made.cause,
             created_at=made.created_at,
         )
     )

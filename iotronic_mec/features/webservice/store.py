@@ -71,6 +71,7 @@ def insert_webservice(connection: Connection, made: Webservice) -> None:
             host=made.host,
             extra=made.extra,
             state=made.state,
+            cause=made.cause,
             created_at=made.created_at,
         )
     )

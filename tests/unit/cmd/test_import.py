@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from iotronic_mec.cmd import core, db
-from iotronic_mec.cmd.import_report import CHANGED, IMPORTED, NOT_IMPORTED, PRESENT, REFUSED
+from iotronic_mec.cmd.importing.report import CHANGED, IMPORTED, NOT_IMPORTED, PRESENT, REFUSED
 from iotronic_mec.db import dump, migrate
 from iotronic_mec.db.engine import open_database, sqlite_url
 from iotronic_mec.features.board import store as board_store

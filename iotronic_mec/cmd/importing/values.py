@@ -1,4 +1,4 @@
-"""What single values of an IoTronic row become: programs, places, names."""
+"""What single values of an IoTronic row become: programs, places, names, numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from iotronic_mec import ids, text_pickle
-from iotronic_mec.cmd.import_report import CHANGED, IMPORTED
+from iotronic_mec.cmd.importing.report import CHANGED, IMPORTED
 from iotronic_mec.errors import BadRequest, Error
 from iotronic_mec.features.board.model import Location
 
@@ -38,6 +38,26 @@ def location(row: Mapping[str, Any]) -> Location:
         raise ValueError("out of range")
     float(altitude)
     return Location(longitude=longitude, latitude=latitude, altitude=altitude)
+
+
+def uuid_of(value: Any, column: str) -> str:
+    """Return a uuid in our form.
+
+    :raises BadRequest: it is none
+    """
+    if not isinstance(value, str) or not ids.is_uuid(value):
+        raise BadRequest(f"{column}: {str(value)[:80]!r} is no uuid")
+    return ids.normal_uuid(value)
+
+
+def port_of(value: Any, column: str = "port") -> int:
+    """Return a port.
+
+    :raises BadRequest: it is none
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65_535:
+        raise BadRequest(f"{column}: {str(value)[:80]} is not within 1 to 65535")
+    return value
 
 
 def free_name(name: Any, uuid: str, taken: Callable[[str], bool]) -> tuple[str, str]:

@@ -15,7 +15,7 @@ CHANGED = "imported with a change"
 REFUSED = "refused"
 """The row cannot be imported; the text says why and what to do."""
 NOT_IMPORTED = "not imported"
-"""The table as a whole is not imported; the text says what to do instead."""
+"""The row is left out by a rule of this cloud's; the text says which."""
 
 MAX_SHOWN = 50
 """Most rows told one by one in the text; the JSON has all."""
@@ -37,6 +37,25 @@ class Report:
 
     dry_run: bool
     lines: list[Line] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
+    """Table to what is to be done about its imported rows."""
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.lines.clear()
+        self.notes.clear()
+
+    def mark(self) -> int:
+        """Return where the report is."""
+        return len(self.lines)
+
+    def back_to(self, mark: int) -> None:
+        """Forget what was told since, as it was taken back."""
+        del self.lines[mark:]
+
+    def note(self, table: str, text: str) -> None:
+        """Say what is to be done about the imported rows of a table."""
+        self.notes[table] = text
 
     def add(self, table: str, row: Any, outcome: str, text: str = "") -> None:
         """Note one row."""
@@ -54,6 +73,7 @@ class Report:
         return {
             "dry_run": self.dry_run,
             "counts": self.counts(),
+            "notes": dict(self.notes),
             "rows": [
                 {"table": line.table, "row": line.row, "outcome": line.outcome, "text": line.text}
                 for line in self.lines
@@ -66,7 +86,14 @@ class Report:
             f"{table}: " + ", ".join(f"{number} {outcome}" for outcome, number in sums.items())
             for table, sums in self.counts().items()
         ]
-        notable = [line for line in self.lines if line.text]
+        told += [f"  {table}: {text}" for table, text in self.notes.items()]
+        left = Counter(
+            (line.table, line.text) for line in self.lines if line.outcome == NOT_IMPORTED
+        )
+        told += [
+            f"  {table}: {number} {NOT_IMPORTED}: {text}" for (table, text), number in left.items()
+        ]
+        notable = [line for line in self.lines if line.text and line.outcome != NOT_IMPORTED]
         told += [
             f"  {line.table} {line.row}: {line.outcome}: {line.text}"
             for line in notable[:MAX_SHOWN]

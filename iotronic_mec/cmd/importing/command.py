@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 import orjson
 
-from iotronic_mec.cmd import core, state_dir
-from iotronic_mec.cmd.import_iotronic import Import, Names
-from iotronic_mec.cmd.import_report import REFUSED, Report
-from iotronic_mec.conf import load_settings
+from iotronic_mec.cmd import backup, core, service, state_dir
+from iotronic_mec.cmd.importing.ground import Names
+from iotronic_mec.cmd.importing.report import REFUSED, Report
+from iotronic_mec.cmd.importing.run import Import
+from iotronic_mec.conf import load, load_settings
 from iotronic_mec.db import migrate, upstream
 from iotronic_mec.db.engine import open_database
 from iotronic_mec.errors import BadRequest, Conflict, Unavailable
@@ -23,9 +25,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     command.add_argument(
         "url", help="of IoTronic's database; '-' reads it from IOTRONIC_DATABASE, unseen by others"
-    )
-    command.add_argument(
-        "--state-dir", type=Path, required=True, help="the cloud's state directory"
     )
     how = command.add_mutually_exclusive_group()
     how.add_argument("--dry-run", action="store_true", help="write nothing (the default)")
@@ -58,9 +57,10 @@ def run(folder: Path, given: argparse.Namespace) -> int:
         user_projects=_pairs("--user-project", given.user_project),
         make_projects=not given.keep_project_ids,
     )
+    files = [path.absolute() for path in given.config_file or ()]
     held = core.lock(folder)
     try:
-        report = _import(folder, url, names, dry_run=not given.apply)
+        report = _import(folder, files, url, names, dry_run=not given.apply)
     finally:
         os.close(held)
     if given.report is not None:
@@ -69,15 +69,27 @@ def run(folder: Path, given: argparse.Namespace) -> int:
     return 1 if any(line.outcome == REFUSED for line in report.lines) else 0
 
 
-def _import(folder: Path, url: str, names: Names, *, dry_run: bool) -> Report:
-    ours = core.database_url(folder)
+def _import(
+    folder: Path, files: Sequence[Path], url: str, names: Names, *, dry_run: bool
+) -> Report:
+    ours = core.database_url(folder, files)
     if migrate.present(ours) != migrate.head():
         raise Unavailable("run 'iotronic-mec db upgrade' first, or start the cloud once")
-    settings = load_settings(folder, public_url="", content_url="", wamp_url="")
+    if files:
+        secret = service.read_secret(backup.secret_path(folder, files))
+    else:
+        secret = state_dir.secret(state_dir.StateDir(path=folder))
+    cloud = load(folder, files).cloud
+    settings = load_settings(
+        folder,
+        public_url=cloud.public_url,
+        content_url=cloud.content_url,
+        wamp_url="",
+        given=files,
+    )
     report = Report(dry_run=dry_run)
     database = open_database(ours)
     try:
-        secret = state_dir.secret(state_dir.StateDir(path=folder))
         parts = core.build_parts(settings, database, cast(Boards, None), secret)
         with upstream.opened(url) as source:
             Import(parts, source, names, report).run()
