@@ -12,6 +12,9 @@ from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, Operationa
 from iotronic_mec.db import server
 from iotronic_mec.errors import BadRequest, Busy, Conflict
 
+OF_A_ROW = (DataError, IntegrityError, sqlite3.DataError, sqlite3.IntegrityError)
+"""What is raised for a row that breaks a rule or does not fit; the rest of a change may stay."""
+
 UNFIT = "a value is longer, larger or of another kind than the database can keep"
 """What a caller is told whose value the database does not take."""
 

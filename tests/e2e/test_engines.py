@@ -436,5 +436,11 @@ def test_import_from_a_server(empty: str, tmp_path: Path) -> None:
 
     told = json.loads(report.read_text(encoding="utf-8"))
     assert (dry, wet) == (1, 1)
-    assert told["counts"]["boards"] == {"imported": 2, "imported with a change": 2, "refused": 3}
+    assert told["counts"]["boards"] == {"imported": 2, "imported with a change": 2, "refused": 5}
+    assert told["counts"]["enabled_webservices"]["imported"] == 1
+    assert told["counts"]["webservices"]["imported"] == 1
+    assert told["counts"]["exposed_services"]["imported"] == 1
+    assert told["counts"]["ports_on_boards"]["imported"] == 1
+    assert told["counts"]["requests"]["imported"] == 8
+    assert told["counts"]["results"]["imported"] == 5
     assert told["counts"]["plugins"] == {"imported": 2, "refused": 2}

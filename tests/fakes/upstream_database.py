@@ -352,7 +352,7 @@ ROWS: dict[Table, list[dict[str, Any]]] = {
         _order(80, 12, "COMPLETED", main_request_uuid=uuid(40)),
         _order(81, 10, "COMPLETED", type=7),
         _order(82, 99, "COMPLETED", project=None),
-        _order(83, 10, "COMPLETED", status=None),
+        _order(83, 10, None),
         _order(84, 10, "COMPLETED", project=OTHER),
     ],
     results: [

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DataError, IntegrityError
-
 from iotronic_mec.cmd.importing.ground import Ground, Names, One
 from iotronic_mec.cmd.importing.history import History
 from iotronic_mec.cmd.importing.reach import Reach
 from iotronic_mec.cmd.importing.report import REFUSED, Report
 from iotronic_mec.cmd.importing.things import Things
 from iotronic_mec.context import system_context
+from iotronic_mec.db import faults
 from iotronic_mec.db.upstream import Upstream
 from iotronic_mec.errors import Error
 from iotronic_mec.feature import Parts
@@ -75,8 +74,11 @@ class Import:
                 savepoint.rollback()
                 self._report.back_to(mark)
                 outcome, text = REFUSED, getattr(error, "message", "") or str(error)
-            except (DataError, IntegrityError) as error:
+            except faults.OF_A_ROW as error:
                 savepoint.rollback()
                 self._report.back_to(mark)
-                outcome, text = REFUSED, f"the database refuses it: {error.orig}"
+                outcome, text = (
+                    REFUSED,
+                    f"the database refuses it: {getattr(error, 'orig', error)}",
+                )
             self._report.add(table, row.get("uuid") or row["id"], outcome, text)

@@ -15,6 +15,8 @@ from iotronic_mec.db.engine import open_database, sqlite_url
 from iotronic_mec.features.board import store as board_store
 from iotronic_mec.features.enrolment_code import store as code_store
 from iotronic_mec.features.plugin import store as plugin_store
+from iotronic_mec.features.request import store as request_store
+from iotronic_mec.operation import FAILED, LOST, SUCCEEDED
 from tests.fakes import upstream_database as theirs
 from tests.fakes.upstream_database import uuid
 
@@ -74,7 +76,7 @@ def test_what_comes(cloud: Path, source: str) -> None:
     code, report = imported(cloud, source, "--apply")
 
     assert code == 1
-    assert outcomes(report, "fleets") == {uuid(1): IMPORTED}
+    assert outcomes(report, "fleets") == {uuid(1): IMPORTED, uuid(2): REFUSED}
     assert outcomes(report, "boards") == {
         uuid(10): IMPORTED,
         uuid(11): CHANGED,
@@ -83,6 +85,8 @@ def test_what_comes(cloud: Path, source: str) -> None:
         uuid(14): REFUSED,
         "no-uuid": REFUSED,
         uuid(15): REFUSED,
+        "8": REFUSED,
+        uuid(17): REFUSED,
     }
     assert outcomes(report, "plugins") == {
         uuid(20): IMPORTED,
@@ -95,9 +99,94 @@ def test_what_comes(cloud: Path, source: str) -> None:
         PRESENT,
         REFUSED,
     ]
-    assert outcomes(report, "services") == {uuid(30): IMPORTED, uuid(31): REFUSED}
-    assert set(outcomes(report, "results").values()) == {NOT_IMPORTED}
+    assert outcomes(report, "services") == {
+        uuid(30): IMPORTED,
+        uuid(31): REFUSED,
+        uuid(32): IMPORTED,
+        uuid(33): REFUSED,
+        uuid(34): REFUSED,
+        uuid(35): IMPORTED,
+    }
     assert all(row["text"] for row in report["rows"] if row["outcome"] in (CHANGED, REFUSED))
+
+
+def words(report: dict[str, Any], table: str) -> list[str]:
+    """Return what became of a table's rows, in their order."""
+    return [row["outcome"] for row in report["rows"] if row["table"] == table]
+
+
+def test_what_is_reached_comes(cloud: Path, source: str) -> None:
+    """Names, ports and addresses: never two of one, none of another project's, none odd."""
+    _, report = imported(cloud, source, "--apply")
+
+    enabled = [IMPORTED, CHANGED, REFUSED, PRESENT, *[REFUSED] * 4]
+    assert words(report, "enabled_webservices") == enabled
+    assert outcomes(report, "webservices") == {
+        uuid(50): IMPORTED,
+        uuid(51): REFUSED,
+        uuid(52): CHANGED,
+        uuid(53): REFUSED,
+        uuid(54): REFUSED,
+        uuid(55): REFUSED,
+        "no-uuid": REFUSED,
+        uuid(56): REFUSED,
+    }
+    exposed = [IMPORTED, PRESENT, CHANGED, REFUSED, PRESENT, CHANGED, REFUSED, REFUSED, CHANGED]
+    assert words(report, "exposed_services") == [*exposed, *[REFUSED] * 3]
+    assert words(report, "ports_on_boards") == [IMPORTED, PRESENT, CHANGED, *[REFUSED] * 5]
+    assert any("leads nowhere" in note or "lead nowhere" in note for note in notes(report))
+
+
+def notes(report: dict[str, Any]) -> list[str]:
+    """Return what is said of whole tables."""
+    return [str(note) for note in report["notes"].values()]
+
+
+def test_history_comes(cloud: Path, source: str) -> None:
+    """All of it has ended, in its board's project; what is too old stays behind."""
+    _, report = imported(cloud, source, "--apply")
+
+    assert outcomes(report, "requests") == {
+        **{uuid(number): IMPORTED for number in (40, 41, 42, 43, 44, 47, 49, 84)},
+        **{uuid(number): REFUSED for number in (45, 48, 81, 82, 83)},
+        **{uuid(number): CHANGED for number in (80, 85)},
+        uuid(46): NOT_IMPORTED,
+    }
+    assert words(report, "results") == [
+        *[IMPORTED] * 4,
+        REFUSED,
+        NOT_IMPORTED,
+        REFUSED,
+        IMPORTED,
+        *[REFUSED] * 3,
+    ]
+    database = open_database(core.database_url(cloud), writes=False)
+    with database.read() as connection:
+        board = board_store.get_board(connection, "", uuid(10), every=True)
+        orders = {
+            number: request_store.get_request(connection, None, uuid(number))
+            for number in (40, 41, 42, 43, 49, 84)
+        }
+        [echo] = request_store.list_results(connection, uuid(40))
+        parts = request_store.list_results(connection, uuid(42))
+        open_ones = request_store.list_open(connection)
+    database.close()
+    states = {number: order.state for number, order in orders.items()}
+    assert states == {
+        # one of its two results has no word we know
+        40: LOST,
+        41: LOST,
+        42: FAILED,
+        43: SUCCEEDED,
+        49: SUCCEEDED,
+        84: LOST,
+    }
+    assert (echo.board, echo.message) == (uuid(10), "pong \u00e9\U0001f600")
+    assert {part.state for part in parts} == {SUCCEEDED, FAILED}
+    assert orders[43].main_request == uuid(42)
+    assert orders[84].project == board.project
+    assert all(order.cause for order in orders.values() if order.state != SUCCEEDED)
+    assert open_ones == []
 
 
 def test_as_it_was(cloud: Path, source: str) -> None:
