@@ -9,29 +9,37 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import engines
+from tests.fakes import engines, transports
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 """The checkout the tests run on."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the functional tests run on another database engine."""
+    """Let the functional tests run on another database engine or transport."""
     parser.addoption(
         "--database",
         choices=engines.ENGINES,
         default="sqlite",
         help="engine of the functional tests' databases; a server that is absent is a failure",
     )
+    parser.addoption(
+        "--transport",
+        choices=transports.TRANSPORTS,
+        default="local",
+        help="how the functional tests' APIs call their conductors; an absent broker is a failure",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the engine."""
+    """Choose the engine and the transport."""
     engines.POOL = engines.Pool(config.getoption("--database"))
+    transports.BUS = transports.Bus(config.getoption("--transport"))
 
 
 def pytest_unconfigure() -> None:
-    """Drop the databases made."""
+    """Drop the databases and queues made."""
+    transports.BUS.close()
     engines.POOL.close()
 
 

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from oslo_config import cfg
 
 from iotronic_mec.rpc.listener import Listener
 from iotronic_mec.rpc.transport import Transport
-from tests.fakes.broker import virtual_host
+from tests.fakes.broker import private_conf, virtual_host
 
 START_LIMIT_S = 20.0
 
@@ -32,13 +31,6 @@ def no_leftovers() -> Iterator[None]:
     """
     yield
     gc.collect()
-
-
-def private_conf() -> cfg.ConfigOpts:
-    """Return a configuration object that is not the global one."""
-    conf = cfg.ConfigOpts()
-    conf([], project="iotronic", default_config_files=[], default_config_dirs=[])
-    return conf
 
 
 @pytest.fixture

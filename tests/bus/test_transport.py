@@ -20,8 +20,8 @@ from iotronic_mec.rpc.bus import BusAgents, BusConductor
 from iotronic_mec.rpc.expose import expose
 from iotronic_mec.rpc.server import Dispatcher, NoSuchMethod
 from iotronic_mec.rpc.transport import CONDUCTOR, WAMP, BadTransport, Transport
-from tests.bus.conftest import Serve, private_conf
-from tests.fakes.broker import HOST, Proxy
+from tests.bus.conftest import Serve
+from tests.fakes.broker import HOST, Proxy, private_conf
 
 pytestmark = pytest.mark.filterwarnings(
     # kombu leaves the sockets of connections that broke to the garbage collector

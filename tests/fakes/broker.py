@@ -15,6 +15,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from oslo_config import cfg
+
 HOST = "127.0.0.1"
 PORT = 5672
 
@@ -33,6 +35,13 @@ def virtual_host() -> Iterator[str]:
         yield f"rabbit://guest:guest@{HOST}:{PORT}/{name}"
     finally:
         control("delete_vhost", name)
+
+
+def private_conf() -> cfg.ConfigOpts:
+    """Return a configuration object that is not the global one."""
+    conf = cfg.ConfigOpts()
+    conf([], project="iotronic", default_config_files=[], default_config_dirs=[])
+    return conf
 
 
 def control(*arguments: str) -> None:

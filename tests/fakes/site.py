@@ -1,7 +1,9 @@
 """The whole control road in one process: all features, the real API and identity.
 
-Boards and time are fakes; the database (``pytest --database``), policy, audit
-and passwords are real, the latter with parameters that cost nothing.
+Boards and time are fakes; the database (``pytest --database``), the way from the
+API to the conductor and on to the wamp agent (``pytest --transport``), policy, audit
+and passwords are real, the latter with parameters that cost nothing. API and
+conductor share the database's connections, storage and clock.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from argon2 import PasswordHasher
 from webob import Request
@@ -27,9 +29,9 @@ from iotronic_mec.db.session import Database
 from iotronic_mec.feature import Parts, Settings
 from iotronic_mec.passwords import Passwords
 from iotronic_mec.registry import FEATURES
-from iotronic_mec.rpc.boards import Boards
+from iotronic_mec.rpc.client import Conductor
 from iotronic_mec.rpc.server import Dispatcher
-from tests.fakes import engines
+from tests.fakes import engines, transports
 from tests.fakes.boards import FakeBoards
 
 BASE_URL = "http://control.test:1288"
@@ -45,6 +47,8 @@ def cheap_passwords() -> Passwords:
 class Site:
     """A cloud to send requests to.
 
+    :param conductor: as the API sees it
+    :param dispatcher: what serves it
     :param admin: what the first start gave: user, password, token
     """
 
@@ -52,7 +56,8 @@ class Site:
     parts: Parts
     clock: ManualClock
     boards: FakeBoards
-    conductor: Dispatcher
+    conductor: Conductor
+    dispatcher: Dispatcher
     last_used: LastUsed
     commands: dict[str, Any]
     admin: dict[str, Any]
@@ -128,12 +133,19 @@ def open_site(folder: Path, **limits: Any) -> Iterator[Site]:
 
     :param limits: fields of ``Settings``
     """
-    with engines.POOL.url(folder) as url:
-        yield from _open(folder, open_database(url), limits)
+    boards = FakeBoards()
+    with engines.POOL.url(folder) as url, transports.BUS.wire(boards) as wire:
+        yield from _open(folder, open_database(url), boards, wire, limits)
 
 
-def _open(folder: Path, database: Database, limits: dict[str, Any]) -> Iterator[Site]:
-    clock, boards, passwords = ManualClock(), FakeBoards(), cheap_passwords()
+def _open(
+    folder: Path,
+    database: Database,
+    boards: FakeBoards,
+    wire: transports.Wire,
+    limits: dict[str, Any],
+) -> Iterator[Site]:
+    clock, passwords = ManualClock(), cheap_passwords()
     settings = Settings(
         state_dir=folder,
         public_url=BASE_URL,
@@ -142,12 +154,13 @@ def _open(folder: Path, database: Database, limits: dict[str, Any]) -> Iterator[
         storage_driver="fake",
         **limits,
     )
-    parts = build_parts(settings, database, cast(Boards, boards), b"s" * 32, clock=clock)
+    parts = build_parts(settings, database, wire.boards, b"s" * 32, clock=clock)
     commands = build_commands(parts)
     for namespace in ("identity", "token"):
         commands[namespace]._passwords = passwords
-    conductor = Dispatcher(commands.values())
-    admin = conductor.call(system_context(), "token", "first_start")
+    dispatcher = Dispatcher(commands.values())
+    conductor = wire.serve(dispatcher)
+    admin = dispatcher.call(system_context(), "token", "first_start")
     used = build_last_used(parts, conductor)
     site = Site(
         application=build_application(parts, conductor, used, passwords),
@@ -156,6 +169,7 @@ def _open(folder: Path, database: Database, limits: dict[str, Any]) -> Iterator[
         clock=clock,
         boards=boards,
         conductor=conductor,
+        dispatcher=dispatcher,
         commands=commands,
         admin=admin,
         people={"admin": admin["token"]},

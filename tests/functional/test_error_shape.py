@@ -141,7 +141,7 @@ def test_an_unforeseen_error_tells_nothing(
         raise RuntimeError("SELECT secret FROM somewhere")
 
     broken.__rpc_exposed__ = True  # type: ignore[attr-defined]
-    monkeypatch.setattr(shared_site.conductor._endpoints["project"], "delete", broken)
+    monkeypatch.setattr(shared_site.dispatcher._endpoints["project"], "delete", broken)
     with caplog.at_level(logging.ERROR):
         answer = shared_site.ask("DELETE", "/v1/projects/elsewhere")
 

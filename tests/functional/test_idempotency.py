@@ -23,7 +23,7 @@ def create(site: Site, name: str = "lamp", token: str = "member", **headers: str
 def restart(site: Site) -> None:
     """Give the conductor another life, as after a crash."""
     fresh = IdempotencyCommands(replace(site.parts, process=new_uuid()), {})
-    site.conductor._endpoints["idempotency"] = fresh
+    site.dispatcher._endpoints["idempotency"] = fresh
 
 
 def test_repetition(site: Site) -> None:
@@ -85,7 +85,7 @@ def test_key_of_255(site: Site) -> None:
 def test_while_the_first_runs(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A repetition before the first has ended is a 409."""
     answers: list[Any] = []
-    board = site.conductor._endpoints["board"]
+    board = site.dispatcher._endpoints["board"]
     real = board.create
 
     def slow(*arguments: Any, **more: Any) -> Any:
@@ -105,7 +105,7 @@ def test_while_the_first_runs(site: Site, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_after_a_crash(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the cloud dies between effect and answer, the repetition finds the effect."""
-    endpoint = site.conductor._endpoints["idempotency"]
+    endpoint = site.dispatcher._endpoints["idempotency"]
     monkeypatch.setattr(endpoint, "finish", None)
     create(site, "lamp")  # made, but its answer was never kept
     restart(site)
@@ -120,7 +120,7 @@ def test_after_a_crash(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_outage_is_not_repeated(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a 503 the same key tries again."""
-    board = site.conductor._endpoints["board"]
+    board = site.dispatcher._endpoints["board"]
     real = board.create
 
     def away(*_arguments: Any, **_more: Any) -> Any:
@@ -149,7 +149,7 @@ def test_after_a_day(site: Site) -> None:
 def test_old_keys_are_cleared(site: Site) -> None:
     """The periodic work removes what is older than a day."""
     create(site)
-    endpoint = site.conductor._endpoints["idempotency"]
+    endpoint = site.dispatcher._endpoints["idempotency"]
     assert endpoint.expire() == 0
 
     site.clock.advance(86_401)

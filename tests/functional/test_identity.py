@@ -34,7 +34,7 @@ def test_files_that_cannot_be_written(site: Site) -> None:
         raise PermissionError("planted")
 
     with pytest.raises(PermissionError):
-        site.conductor.call(
+        site.dispatcher.call(
             system_context(), "token", "first_start", project_name="second", keep=refuse
         )
 

@@ -50,8 +50,8 @@ class Bench:
             "capabilities": {"procedures": list(procedures)},
             **fields,
         }
-        answer = self.site.conductor.call(
-            SYSTEM, "board", "joined", board=self.board, session=7, join=join
+        answer = self.site.call(
+            "board", "joined", board=self.board, session=7, join=join
         )
         return dict(answer)
 
@@ -90,8 +90,8 @@ class Bench:
     def renewed(self) -> list[str]:
         """Return which plugins get a new lease."""
         asked = {"leased": [self.plugin]}
-        answer = self.site.conductor.call(
-            SYSTEM, "board", "leases", board=self.board, leases=asked
+        answer = self.site.call(
+            "board", "leases", board=self.board, leases=asked
         )
         return [entry["plugin"] for entry in answer["leases"]]
 

@@ -76,4 +76,4 @@ def test_letters_count(site: Site) -> None:
 
 def test_the_conductor_is_asked(site: Site) -> None:
     """The requests of these tests go through the real conductor."""
-    assert isinstance(site.conductor, Dispatcher)
+    assert isinstance(site.dispatcher, Dispatcher)
