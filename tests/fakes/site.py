@@ -180,6 +180,9 @@ def _open(
         used.stop()
         commands["request"].stop()
         parts.background.stop()
+        # what is under way ends by itself, over a broker a little later
+        if parts.background.wait(5):
+            parts.background._pool.shutdown(wait=True)
         database.close()
 
 

@@ -67,7 +67,9 @@ def test_requests_are_read_where_the_grant_was_given(site: Site, board: str) -> 
     assert echo(site, board).status_int == 200
     [found] = site.ask("GET", "/v1/requests", token="member").json["requests"]
     user = whoami(site, "stranger")["user"]
-    there = Context(user=user, project=project, roles=("member",), deadline=time.monotonic() + 60.0)
+    there = Context(
+        user=user, project=project, roles=("member",), deadline=time.monotonic() + 60.0
+    )
     elsewhere = replace(there, project=new_uuid())
 
     def may_read(context: Context) -> bool:

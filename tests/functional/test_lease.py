@@ -50,9 +50,7 @@ class Bench:
             "capabilities": {"procedures": list(procedures)},
             **fields,
         }
-        answer = self.site.call(
-            "board", "joined", board=self.board, session=7, join=join
-        )
+        answer = self.site.call("board", "joined", board=self.board, session=7, join=join)
         return dict(answer)
 
     def make(self, name: str, who: str) -> str:
@@ -90,9 +88,7 @@ class Bench:
     def renewed(self) -> list[str]:
         """Return which plugins get a new lease."""
         asked = {"leased": [self.plugin]}
-        answer = self.site.call(
-            "board", "leases", board=self.board, leases=asked
-        )
+        answer = self.site.call("board", "leases", board=self.board, leases=asked)
         return [entry["plugin"] for entry in answer["leases"]]
 
     def claims(self, lease: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 
 from iotronic_mec.cmd.logs import ACCESS
 from lightning_agent.protocol.log_lines import JsonLines
+from tests.fakes.parts import AGENT
 from tests.fakes.site import PASSWORD, Site
 
 ID = "req-11111111-2222-4333-8444-555555555555"
@@ -46,7 +47,7 @@ def online(site: Site) -> str:
     uuid = str(made.json["uuid"])
     site.parts.database.write(
         lambda connection: connection.exec_driver_sql(
-            "UPDATE board SET status = 'online', agent = 'a1' WHERE name = 'kitchen'"
+            f"UPDATE board SET status = 'online', agent = '{AGENT}' WHERE name = 'kitchen'"
         )
     )
     return uuid
