@@ -30,7 +30,7 @@ LOG = logging.getLogger(__name__)
 CONNECTIONS = 16
 """Connections to the core, and so requests it works on at a time."""
 
-READERS = 3
+READERS = 2
 """Requests the core works on at a time that only read. A thread of the core waits
 for a board in other requests; in these it computes, one thread at a time."""
 
