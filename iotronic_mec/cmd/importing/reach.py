@@ -60,14 +60,14 @@ _MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 _CAUSE = cause(IMPORTED, "it was open in IoTronic's database and has not been restored here")
 
 _NOTES = {
-    "enabled_webservices": "imported ones have no e-mail address and serve nothing until web "
-    "services are enabled on the board again, with the same dns and zone",
-    "webservices": "imported ones serve nothing until they are exposed again, with the same name "
-    "and port",
+    "enabled_webservices": "imported ones keep name and ports and serve nothing: delete the "
+    "board's web services, disable them on the board, then enable and expose them anew",
+    "webservices": "imported ones keep their names and serve nothing: delete them, and expose "
+    "them anew when web services are enabled on the board anew",
     "exposed_services": "imported ones lead nowhere until they are restored: 'iot service restore "
     "BOARD' when the board is online",
     "ports_on_boards": "imported ones are the record of what the network has; their boards have "
-    "no interface: detach them and attach them again",
+    "no interface: detach them, which deletes them in the network, and attach new ones",
 }
 
 
