@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, MetaData, Table, create_engine, inspect, select
@@ -49,10 +50,14 @@ class Upstream:
 def opened(url: str) -> Iterator[Upstream]:
     """Open a database for reading.
 
-    :raises Unavailable: it cannot be reached
+    :raises Unavailable: it cannot be reached, or there is no such file
     :raises BadRequest: it was not made by IoTronic
     """
-    engine = create_engine(server.parse(url), poolclass=NullPool)
+    parsed = server.parse(url)
+    if parsed.drivername.startswith("sqlite") and not Path(parsed.database or "").is_file():
+        # SQLite would make it
+        raise Unavailable(f"there is no file {parsed.database}: name IoTronic's database")
+    engine = create_engine(parsed, poolclass=NullPool)
     try:
         with engine.connect() as connection:
             found = Upstream(connection)

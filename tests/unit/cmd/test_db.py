@@ -16,7 +16,7 @@ from iotronic_mec.clock import Clock
 from iotronic_mec.cmd import audit, core, db
 from iotronic_mec.context import system_context
 from iotronic_mec.db import migrate
-from iotronic_mec.db.engine import open_database
+from iotronic_mec.db.engine import open_database, sqlite_url
 from iotronic_mec.drivers.storage.filesystem import FilesystemStorage
 from iotronic_mec.features.audit import store
 from iotronic_mec.features.audit.store import AuditChain
@@ -25,6 +25,7 @@ from iotronic_mec.features.audit_segment.model import KIND, SealedSegment
 from iotronic_mec.features.blob import store as blob_store
 from iotronic_mec.ids import new_uuid
 from iotronic_mec.registry import FEATURES
+from tests.fakes import upstream_database
 
 
 def test_upgrade(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,6 +43,39 @@ def test_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
     assert code == 0
     assert capsys.readouterr().out == f"database empty\nrelease  {migrate.head()}\n"
+
+
+def test_the_place_of_separate_processes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A configuration file names state directory and database; nothing is made elsewhere."""
+    (tmp_path / "state").mkdir()
+    theirs, ours = tmp_path / "theirs.sqlite", tmp_path / "ours.sqlite"
+    file = tmp_path / "iotronic.conf"
+    file.write_text(
+        f"[cloud]\nstate_dir = {tmp_path / 'state'}\nsecret_file = {tmp_path / 'key'}\n"
+        f"[database]\nconnection = {sqlite_url(ours)}\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "key").write_bytes(b"s" * 32)
+    (tmp_path / "key").chmod(0o600)
+    upstream_database.make(sqlite_url(theirs))
+    place = ["--config-file", str(file)]
+
+    upgraded = db.run(["upgrade", *place])
+    version = db.run(["version", *place])
+    db.run(["import-iotronic", sqlite_url(theirs), "--apply", *place])
+    told = capsys.readouterr().out
+    checked = db.run(["check", *place])
+
+    assert (upgraded, version, checked) == (0, 0, 0), capsys.readouterr()
+    assert f"database {migrate.head()}" in told and "boards: 2 imported" in told
+    assert not (tmp_path / "state" / core.DATABASE_NAME).exists()
+    database = open_database(sqlite_url(ours), writes=False)
+    with database.read() as connection:
+        boards = connection.exec_driver_sql("SELECT count(*) FROM board").scalar()
+    database.close()
+    assert boards == 4
 
 
 def test_conductor_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

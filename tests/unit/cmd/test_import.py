@@ -247,3 +247,14 @@ def test_another_database(cloud: Path, tmp_path: Path, capsys: pytest.CaptureFix
 
     assert code == 1
     assert "no database of IoTronic" in capsys.readouterr().err
+
+
+def test_no_such_file(cloud: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt file is named, and not made."""
+    file = tmp_path / "misspelt.sqlite"
+
+    code = db.run(["import-iotronic", sqlite_url(file), "--state-dir", str(cloud)])
+
+    assert code == 1
+    assert f"there is no file {file}" in capsys.readouterr().err
+    assert not file.exists()
