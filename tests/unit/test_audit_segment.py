@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import pytest
 
-from iotronic_mec.audit_chain import GENESIS, Finding, Head, row_hash, verify
+from iotronic_mec.audit_chain import GENESIS, REMOVED, Finding, Head, row_hash, verify
 from iotronic_mec.audit_segment import Damaged, Segment, Source, iter_all, read, write
 
 Rows = list[dict[str, Any]]
@@ -216,6 +216,24 @@ def test_sealed_while_it_is_read(sealed: Sealed) -> None:
     assert len(before) == 2
     assert rows == list(range(1, 13))
     assert findings == []
+
+
+def test_a_cloud_that_repeats_itself_is_not_followed(sealed: Sealed) -> None:
+    """A gap with the same segments named again and again is a finding, not a check without end."""
+    asked: list[int] = []
+
+    def always(last: int) -> list[Segment]:
+        asked.append(last)
+        assert len(asked) < 10
+        return sealed.segments
+
+    gap = [row for row in sealed.rows if row["sequence"] > 9]
+    findings: list[Finding] = []
+    source = Source(segments=always, rows=lambda _: gap, opened=sealed.opened)
+
+    verdict = verify(iter_all(source, findings))
+
+    assert [finding.kind for finding in verdict.findings] == [REMOVED]
 
 
 @pytest.mark.parametrize("size", [0, 1, 30, 60, 100])
