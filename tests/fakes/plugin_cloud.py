@@ -27,6 +27,8 @@ from iotronic_mec.features.plugin.model import PluginInUse
 from iotronic_mec.features.plugin.table import plugin as plugin_table
 from iotronic_mec.rpc.expose import expose
 from iotronic_mec.rpc.server import Dispatcher
+from tests.fakes import transports
+from tests.fakes.boards import FakeBoards
 from tests.fakes.conductor import PROJECT, USER, FakeConductor, conductor
 
 FEATURES = (blobs.FEATURE, plugins.FEATURE)
@@ -116,13 +118,17 @@ def plugin_cloud(folder: Path) -> Iterator[PluginCloud]:
             raise PluginInUse()
 
     vetoes = {"plugin": (veto,)}
-    with conductor(folder, TABLES, quota_bytes=QUOTA_BYTES, may_delete=vetoes) as fake:
+    with (
+        conductor(folder, TABLES, quota_bytes=QUOTA_BYTES, may_delete=vetoes) as fake,
+        transports.BUS.wire(FakeBoards()) as wire,
+    ):
         settings = replace(fake.parts.settings, max_bundle_bytes=MAX_BUNDLE_BYTES)
         parts = replace(fake.parts, settings=settings)
+        commands = [BlobCommands(parts, {}), PluginCommands(parts, {}), NoGrants()]
         application = build(
             features=FEATURES,
             settings=settings,
-            conductor=Dispatcher([BlobCommands(parts, {}), PluginCommands(parts, {}), NoGrants()]),
+            conductor=wire.serve(Dispatcher(commands)),
             database=parts.database,
             storage=parts.storage,
             clock=parts.clock,

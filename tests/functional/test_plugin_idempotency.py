@@ -22,7 +22,8 @@ from iotronic_mec.features import audit, blob, idempotency, plugin
 from iotronic_mec.features.audit.store import AuditChain
 from iotronic_mec.rpc.boards import Boards
 from iotronic_mec.rpc.server import Dispatcher
-from tests.fakes import engines
+from tests.fakes import engines, transports
+from tests.fakes.boards import FakeBoards
 from tests.fakes.conductor import PROJECT
 from tests.fakes.plugin_cloud import CODE, ByToken
 
@@ -60,16 +61,17 @@ def built(settings: Settings, database: Database) -> Iterator[Application]:
         if feature.commands is not None:
             made = feature.commands(parts, commands)
             commands[made.namespace] = made
-    yield build(
-        features=FEATURES,
-        settings=settings,
-        conductor=Dispatcher(commands.values()),
-        database=database,
-        storage=parts.storage,
-        clock=parts.clock,
-        authenticator=ByToken(),
-        enforcer=Policies(FEATURES, parts.clock),
-    )
+    with transports.BUS.wire(FakeBoards()) as wire:
+        yield build(
+            features=FEATURES,
+            settings=settings,
+            conductor=wire.serve(Dispatcher(commands.values())),
+            database=database,
+            storage=parts.storage,
+            clock=parts.clock,
+            authenticator=ByToken(),
+            enforcer=Policies(FEATURES, parts.clock),
+        )
     database.close()
 
 
