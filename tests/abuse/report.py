@@ -1,0 +1,65 @@
+"""The table of what was seen: attack, verdict, layer, milliseconds, for each column."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.abuse.attack import Attack
+
+TABLE_FILE = "IOT_ABUSE_TABLE"
+"""Name of the variable with a file to write the table to, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One attack in one column."""
+
+    attack: Attack
+    setup: str
+    verdict: str
+    layers: tuple[str, ...] = ()
+    ms: float = 0.0
+    slowest_ms: float = 0.0
+
+
+class Table:
+    """Collects rows and prints them."""
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+
+    def add(self, row: Row) -> None:
+        """Keep a row."""
+        self._rows.append(row)
+
+    def finish(self) -> None:
+        """Print the table, and write it where the variable says."""
+        text = self.text()
+        print(f"\n{text}")
+        path = os.environ.get(TABLE_FILE)
+        if path:
+            Path(path).write_text(text, encoding="utf-8")
+
+    def text(self) -> str:
+        """Return the table and its count."""
+        head = [
+            "| no. | attack | column | verdict | layer | ms | slowest answer after, ms |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        ordered = sorted(self._rows, key=lambda row: (row.attack.number, row.setup))
+        return "\n".join([*head, *map(_line, ordered), "", self.count(), ""])
+
+    def count(self) -> str:
+        """Return how many there are of each verdict."""
+        verdicts = [row.verdict for row in self._rows]
+        kinds = sorted(set(verdicts))
+        return ", ".join(f"{verdicts.count(kind)} {kind}" for kind in kinds)
+
+
+def _line(row: Row) -> str:
+    layers = ", ".join(row.layers)
+    times = f"{row.ms:.0f} | {row.slowest_ms:.0f}" if row.layers else "|"
+    number, title = row.attack.number, row.attack.title
+    return f"| {number} | {title} | {row.setup} | {row.verdict} | {layers} | {times} |"
