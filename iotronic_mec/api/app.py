@@ -7,10 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pecan
 import webob
 from oslo_middleware.http_proxy_to_wsgi import HTTPProxyToWSGI
-from pecan.core import ExplicitPecan
 
 from iotronic_mec.api import body, idempotency, system
 from iotronic_mec.api.auth import Authenticator
@@ -18,9 +16,10 @@ from iotronic_mec.api.controller import Answer, Bytes, Call, Reads, Rights
 from iotronic_mec.api.exchange import KEY, Exchange, RequestHeaders, base_url, respond, to_json
 from iotronic_mec.api.hooks import error_headers, ordered
 from iotronic_mec.api.idempotency import Rendered
+from iotronic_mec.api.one_root import OneRoot
 from iotronic_mec.api.problem import problem
 from iotronic_mec.api.rate import Rates
-from iotronic_mec.api.routing import Table, remember_signatures
+from iotronic_mec.api.routing import Table
 from iotronic_mec.clock import Clock
 from iotronic_mec.errors import Error
 from iotronic_mec.feature import Feature, Settings
@@ -41,31 +40,6 @@ class Machinery:
     rights: Rights
 
 
-class _NoArguments:
-    """No arguments, in the form Pecan asks for them."""
-
-    __slots__ = ()
-
-    def mixed(self) -> dict[str, Any]:
-        """Return no arguments."""
-        return {}
-
-
-class Request(webob.Request):  # type: ignore[misc]
-    """A request whose body Pecan does not touch.
-
-    Pecan reads query and body into a controller's arguments before any hook
-    may refuse; here both are read by :mod:`iotronic_mec.api.body` after that.
-    """
-
-    GET = params = property(lambda self: _NoArguments())
-
-    @property
-    def content_type(self) -> str:
-        """Nothing: so that Pecan does not parse the body as JSON."""
-        return ""
-
-
 class Root:
     """Pecan's root controller: finds the route and runs it.
 
@@ -76,18 +50,12 @@ class Root:
         self._table = table
         self._machinery = machinery
 
-    def __dir__(self) -> tuple[str, ...]:
-        """Say nothing: Pecan looks here for routes of its own with every request."""
-        return ()
-
-    @pecan.expose()  # type: ignore[untyped-decorator]
     def _route(self, segments: list[str], request: Any) -> tuple[Any, list[str]]:
         environ = request.environ
         exchange: Exchange = environ[KEY]
         exchange.match = self._table.find(segments, environ["REQUEST_METHOD"])
         return self.handle, []
 
-    @pecan.expose(content_type="application/json")  # type: ignore[untyped-decorator]
     def handle(self, request: Any, response: Any) -> Any:
         """Read query and body, run the handler, and encode what it returns."""
         exchange: Exchange = request.environ[KEY]
@@ -180,7 +148,6 @@ def build(
     :param database: only read
     :raises ValueError: two routes have the same method and path
     """
-    remember_signatures()
     machinery = Machinery(
         settings=settings,
         conductor=conductor,
@@ -190,12 +157,10 @@ def build(
         rights=enforcer,
     )
     rates = Rates(settings.project_rate, settings.user_rate, clock)
-    application: Application = ExplicitPecan(
+    application: Application = OneRoot(
         Root(table(features), machinery),
-        hooks=lambda: ordered(authenticator, enforcer, rates),
-        force_canonical=False,
-        guess_content_type_from_ext=False,
-        request_cls=Request,
+        hooks=ordered(authenticator, enforcer, rates),
+        request_cls=webob.Request,
     )
     if settings.trust_proxy_headers:
         proxied: Application = HTTPProxyToWSGI(

@@ -19,7 +19,7 @@ from iotronic_mec import metrics
 from iotronic_mec.api import versions
 from iotronic_mec.api.auth import Authenticator, Credentials
 from iotronic_mec.api.controller import Rights
-from iotronic_mec.api.exchange import JSON, KEY, Exchange, exchange_of, respond
+from iotronic_mec.api.exchange import KEY, Exchange, exchange_of, respond
 from iotronic_mec.api.problem import (
     MethodNotAllowed,
     ProjectNeeded,
@@ -75,8 +75,6 @@ class Begin(PecanHook):  # type: ignore[misc]
         exchange = exchange_of(state.request.environ)
         exchange.began_s = time.perf_counter()
         set_asking(Asking(exchange.request_id))
-        # Pecan must not choose by Accept: everything here is JSON, or says so itself
-        state.request.pecan["content_type"] = JSON
 
     def after(self, state: Any) -> None:
         """Put the headers on the answer."""

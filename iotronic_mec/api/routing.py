@@ -1,19 +1,14 @@
 """From an address to its route: one table, walked by segments.
 
 Pecan hands every request to the one ``_route`` of the root, which asks
-:class:`Table`. Pecan also inspects the signature of what it calls, again for
-every request; :func:`remember_signatures` makes it do that once.
-Source: spec/hot-path.md section 2.
+:class:`Table`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
-
-import pecan.util
 
 from iotronic_mec import ids
 from iotronic_mec.api.problem import MethodNotAllowed, RouteNotFound
@@ -134,17 +129,6 @@ def allowed(methods: Mapping[str, Any]) -> tuple[str, ...]:
 def is_versioned(segments: Sequence[str]) -> bool:
     """Say whether an address lies under ``/v1``, spelled out or not."""
     return bool(segments) and (segments[0] == VERSION or segments[0] in UPSTREAM)
-
-
-def remember_signatures() -> None:
-    """Have Pecan inspect each controller's signature once, not per request.
-
-    Replaces the function that ``pecan.util.getargspec`` calls, a private name
-    of Pecan; ``tests/unit/api/test_routing.py`` shows that it still counts.
-    """
-    inspect = pecan.util._getargspec
-    if not hasattr(inspect, "cache_info"):
-        pecan.util._getargspec = lru_cache(maxsize=256)(inspect)
 
 
 def _trimmed(segments: Sequence[str]) -> Sequence[str]:

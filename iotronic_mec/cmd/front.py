@@ -14,7 +14,6 @@ import sys
 import time
 from typing import Any
 
-from twisted.internet import reactor as installed_reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import CannotListenError
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
@@ -24,6 +23,7 @@ from twisted.logger import STDLibLogObserver, globalLogBeginner
 from iotronic_mec.bridge.local import Bridge
 from iotronic_mec.cmd import logs, router, state_dir
 from iotronic_mec.cmd.children import Child, Program
+from iotronic_mec.cmd.direct_reactor import reactor as installed_reactor
 from iotronic_mec.cmd.local_board import LocalBoard
 from iotronic_mec.cmd.options import Options, port_problem
 from iotronic_mec.errors import Error

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    bindparam,
+    delete,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from iotronic_mec.clock import Clock
 from iotronic_mec.db.prepared import Prepared
@@ -68,21 +80,36 @@ def list_after(
 
     :param topics: the topics wanted, ``None`` for all
     """
-    wanted = select(event).where(event.c.id > sequence)
-    if topics is not None:
-        wanted = wanted.where(event.c.topic.in_(sorted(topics)))
-    rows = connection.execute(wanted.order_by(event.c.id).limit(limit))
+    query = _after(None if topics is None else tuple(sorted(topics)))
     return [
         {
-            "sequence": row.id,
-            "project": row.project,
-            "topic": row.topic,
-            "subject": row.subject,
-            "body": orjson.loads(row.body),
-            "time": row.created_at.isoformat(),
+            "sequence": number,
+            "project": project,
+            "topic": topic,
+            "subject": subject,
+            "body": orjson.loads(body),
+            "time": created_at.isoformat(),
         }
-        for row in rows
+        for number, project, topic, subject, body, created_at in query.typed_rows(
+            connection, sequence=sequence, most=limit
+        )
     ]
+
+
+@lru_cache(maxsize=64)
+def _after(topics: tuple[str, ...] | None) -> Prepared:
+    """Return the query of one set of topics; each consumer asks with its own, again and again."""
+    wanted = select(
+        event.c.id,
+        event.c.project,
+        event.c.topic,
+        event.c.subject,
+        event.c.body,
+        event.c.created_at,
+    ).where(event.c.id > bindparam("sequence"))
+    if topics is not None:
+        wanted = wanted.where(or_(false(), *(event.c.topic == topic for topic in topics)))
+    return Prepared(wanted.order_by(event.c.id).limit(bindparam("most", type_=Integer)))
 
 
 def position(connection: Connection, consumer: str) -> int:

@@ -129,6 +129,7 @@ LIBRARIES: Mapping[str, Sequence[str]] = {
         "cmd/front.py",
         "cmd/local_board.py",
         "cmd/wamp_agent.py",
+        "cmd/direct_reactor.py",
         "cmd/reactor.py",
         "cmd/gateway.py",
         "cmd/scrape.py",

@@ -1,17 +1,15 @@
-"""The table of routes, and Pecan's habit of inspecting signatures."""
+"""The table of routes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pecan.util
 import pytest
 
 from iotronic_mec.api.problem import MethodNotAllowed, RouteNotFound
-from iotronic_mec.api.routing import Table, is_versioned, remember_signatures
+from iotronic_mec.api.routing import Table, is_versioned
 from iotronic_mec.errors import BadRequest
 from iotronic_mec.feature import Route
-from tests.fakes.site import Site, open_site
 
 
 def handle(call: Any) -> None:
@@ -116,31 +114,3 @@ def test_two_routes_of_one_address() -> None:
 def test_versioned(path: str, versioned: bool) -> None:
     """The version headers belong on what lies under v1, spelled out or not."""
     assert is_versioned(path.split("/")[1:]) is versioned
-
-
-def test_signatures_are_remembered(tmp_path: Any) -> None:
-    """Pecan inspects no signature again once a route was used."""
-    with open_site(tmp_path) as site:
-        warm(site)
-        before = pecan.util._getargspec.cache_info()
-
-        warm(site)
-
-        after = pecan.util._getargspec.cache_info()
-    assert after.misses == before.misses
-    assert after.hits > before.hits
-
-
-def test_signatures_are_remembered_once() -> None:
-    """A second application wraps Pecan's function no further."""
-    remember_signatures()
-    wrapped = pecan.util._getargspec
-
-    remember_signatures()
-
-    assert pecan.util._getargspec is wrapped
-
-
-def warm(site: Site) -> None:
-    """Use a route."""
-    assert site.ask("GET", "/v1/whoami").status_int == 200
