@@ -1,8 +1,9 @@
 """``iotronic-mec-api``: the REST API; reads the database, writes nothing.
 
-Everything that changes something is a call to a conductor over the message bus.
-Bodies of plugins go into the storage, as everywhere. A reverse proxy stands in
-front and holds the certificate. Other WSGI servers load :func:`build_wsgi`.
+Everything that changes something is a call to a conductor over the message bus. Over
+it gateways ask, too, what they may not decide: the topic ``api``. Bodies of plugins go
+into the storage, as everywhere. A reverse proxy stands in front and holds the
+certificate. Other WSGI servers load :func:`build_wsgi`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,13 @@ from iotronic_mec.db import migrate
 from iotronic_mec.db.engine import open_database
 from iotronic_mec.db.session import Database
 from iotronic_mec.errors import Error, Unavailable
+from iotronic_mec.ids import new_uuid
 from iotronic_mec.rpc.boards import Boards
 from iotronic_mec.rpc.bus import BusAgents, BusConductor
-from iotronic_mec.rpc.transport import Transport
+from iotronic_mec.rpc.listener import Listener
+from iotronic_mec.rpc.questions import Questions
+from iotronic_mec.rpc.server import Dispatcher
+from iotronic_mec.rpc.transport import API, Transport
 
 LOG = logging.getLogger(__name__)
 
@@ -66,6 +71,18 @@ class Api:
         parts = core.build_parts(settings, self._database, agents, given.secret)
         self._used: LastUsed = core.build_last_used(parts, conductor)
         self.application: Application = core.build_application(parts, conductor, self._used)
+        self._listener = Listener(
+            self._transport,
+            API,
+            new_uuid(),
+            Dispatcher([Questions(self.application)]).answer,
+            workers=given.conf.api.threads,
+        )
+        self._listener.start()
+
+    def stop_answering(self, limit_s: float) -> None:
+        """Take no more questions of gateways and end those taken; blocks up to ``limit_s``."""
+        self._listener.stop(limit_s)
 
     def close(self) -> None:
         """Write down what tokens were used last and close the connections."""
@@ -115,10 +132,13 @@ def run(given: service.Service) -> int:
     sys.setswitchinterval(core.SWITCH_INTERVAL_S)
     LOG.info("%s is ready at http://%s:%d", PROGRAM, options.host, options.port)
     stop.wait()
+    answering = threading.Thread(target=api.stop_answering, args=(DRAIN_S,), daemon=True)
+    answering.start()
     # in its own loop: no new connections; what came before is answered
     server.trigger.pull_trigger(lambda: wasyncore.dispatcher.close(server))
     if not _drain(server, DRAIN_S):
         LOG.warning("requests are cut off")
+    answering.join(DRAIN_S)
     unlisten()
     api.close()
     LOG.info("%s has ended", PROGRAM)

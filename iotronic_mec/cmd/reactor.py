@@ -42,10 +42,10 @@ class ReactorProcess:
     def __init__(self, given: service.Service, name: str) -> None:
         self.reactor: Any = installed_reactor
         self.threads = Threads(self.reactor)
-        transport = Transport(given.conf, given.conf.rpc.transport_url)
-        self.end = BusEnd(self.reactor, self.threads, BusConductor(transport))
+        self.transport = Transport(given.conf, given.conf.rpc.transport_url)
+        self.end = BusEnd(self.reactor, self.threads, BusConductor(self.transport))
         self.listener = Listener(
-            transport, WAMP, name, self.end.answer, workers=given.conf.rpc.workers
+            self.transport, WAMP, name, self.end.answer, workers=given.conf.rpc.workers
         )
         self.exit_code = 0
         self._given = given

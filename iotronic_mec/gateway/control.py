@@ -14,8 +14,7 @@ from twisted.internet.base import ReactorBase
 from iotronic_mec import errors
 from iotronic_mec.gateway import environ, ping, site
 from iotronic_mec.gateway.environ import Origin
-from iotronic_mec.gateway.job import Job
-from iotronic_mec.gateway.upstream import Upstream
+from iotronic_mec.gateway.job import Core, Job
 
 HEALTH = b"/healthcheck"
 PARTS = b"/healthcheck/parts"
@@ -170,6 +169,7 @@ class ControlSite(site.Site):
 
     :param health: says how the parts are
     :param call: calls a board, for pings
+    :param exchange: class of its requests
     """
 
     label = "control"
@@ -177,13 +177,14 @@ class ControlSite(site.Site):
     def __init__(
         self,
         reactor: ReactorBase,
-        upstream: Upstream,
+        upstream: Core,
         origin: Origin,
         health: Health,
         call: ping.Call,
+        exchange: type[ControlExchange] = ControlExchange,
         **limits: Any,
     ) -> None:
-        super().__init__(reactor, ControlExchange, **limits)
+        super().__init__(reactor, exchange, **limits)
         self.pings = ping.Pings(reactor, upstream, origin, call)
         self.upstream = upstream
         self.origin = origin

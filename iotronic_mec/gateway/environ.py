@@ -35,13 +35,15 @@ _CLIENT_PREFIX = b"x-forwarded-"
 class Origin:
     """What all requests of one listener share.
 
-    ``trusted_proxies`` are addresses whose ``X-Forwarded-*`` are believed.
+    ``trusted_proxies`` are addresses whose ``X-Forwarded-*`` are believed; with
+    ``behind_proxy`` every peer's are, since none but the proxy reaches the listener.
     """
 
     scheme: str = "http"
     name: str = "localhost"
     port: int = 1288
     trusted_proxies: frozenset[str] = frozenset()
+    behind_proxy: bool = False
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
@@ -85,7 +87,7 @@ def build(
     }
     if length:
         environ["CONTENT_LENGTH"] = str(length)
-    trusted = peer in origin.trusted_proxies
+    trusted = origin.behind_proxy or peer in origin.trusted_proxies
     for name, values in headers:
         key = _KEYS.get(name) or _key(name)
         if key is None:

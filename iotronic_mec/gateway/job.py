@@ -71,6 +71,13 @@ class Job:
             self.connection.resume()
 
 
+class Core(Protocol):
+    """Whatever carries requests to the core: its socket, or the message bus."""
+
+    def submit(self, job: Job) -> None:
+        """Have a request answered; its asker is told, in any case."""
+
+
 class Sender:
     """Gives a long body to the transport piece by piece, as it takes them."""
 

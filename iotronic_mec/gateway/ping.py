@@ -26,8 +26,7 @@ from twisted.python.failure import Failure
 from iotronic_mec import errors
 from iotronic_mec.gateway import environ, site
 from iotronic_mec.gateway.environ import Origin
-from iotronic_mec.gateway.job import Job
-from iotronic_mec.gateway.upstream import Upstream
+from iotronic_mec.gateway.job import Core, Job
 from lightning_agent.protocol import names
 from lightning_agent.protocol.checks import MAX_TEXT
 from lightning_agent.protocol.log_lines import Asking, set_asking
@@ -61,7 +60,8 @@ CREDENTIALS = (b"authorization", b"x-auth-token", b"x-iot-project")
 """Headers that say who sends a request."""
 
 Call = Callable[[dict[str, Any], float], Awaitable[dict[str, Any]]]
-"""Calls a board: ``board``, ``procedure``, ``message`` and ``timeout_s``, and the limit."""
+"""Calls a board: ``board``, ``procedure``, ``message`` and ``timeout_s``, and the limit.
+``agent`` is the wamp agent the board is bound to, as the core has said with the yes."""
 
 
 @dataclass(slots=True)
@@ -69,7 +69,8 @@ class _Known:
     """What is known of one sender's right on one board.
 
     ``served`` pings were answered since the last question; ``left`` more may be
-    before the next one, ``None`` for any number.
+    before the next one, ``None`` for any number. ``agent`` is the board's wamp agent,
+    ``None`` before it has been online.
     """
 
     until_s: float = 0.0
@@ -78,6 +79,7 @@ class _Known:
     served: int = 0
     left: int | None = None
     timed: bool = False
+    agent: str | None = None
     question: dict[str, str] = field(default_factory=dict)
     waiting: list[site.Exchange] = field(default_factory=list)
 
@@ -88,9 +90,7 @@ class Pings:
     :param call: calls a board
     """
 
-    def __init__(
-        self, reactor: ReactorBase, upstream: Upstream, origin: Origin, call: Call
-    ) -> None:
+    def __init__(self, reactor: ReactorBase, upstream: Core, origin: Origin, call: Call) -> None:
         self._reactor = reactor
         self._upstream = upstream
         self._origin = origin
@@ -115,7 +115,7 @@ class Pings:
             self._count(key, known, board)
             if now_s - known.asked_s >= REFRESH_S:
                 self._ask(key, known, board, exchange)
-            self._start(exchange, board)
+            self._start(exchange, board, known.agent)
         else:
             known.waiting.append(exchange)
             self._ask(key, known, board, exchange)
@@ -182,10 +182,10 @@ class Pings:
             waiting, known.waiting = known.waiting, []
             if answer.status == 200:
                 known.asked_s, known.until_s = asked_s, asked_s + FRESH_S
-                known.left = answer.left()
+                known.left, known.agent = answer.left(), answer.agent()
                 paid = waiting[:1] if for_waiter else []
                 for waiter in paid:
-                    self._start(waiter, board)
+                    self._start(waiter, board, known.agent)
                 self._go_on(key, known, board, waiting[len(paid) :])
                 return
             if answer.error is not None:
@@ -206,11 +206,11 @@ class Pings:
                 known.waiting.append(waiter)
                 continue
             self._count(key, known, board)
-            self._start(waiter, board)
+            self._start(waiter, board, known.agent)
         if known.waiting:
             self._ask(key, known, board, known.waiting[0])
 
-    def _start(self, exchange: site.Exchange, board: str) -> None:
+    def _start(self, exchange: site.Exchange, board: str, agent: str | None) -> None:
         if exchange.gone:
             return
         if self._calls >= MAX_CALLS:
@@ -228,15 +228,16 @@ class Pings:
             if not exchange.gone:
                 exchange.fail(errors.Error("internal error; the log of the gateway says more"))
 
-        Deferred.fromCoroutine(self._run(exchange, board)).addErrback(broken)
+        Deferred.fromCoroutine(self._run(exchange, board, agent)).addErrback(broken)
 
-    async def _run(self, exchange: site.Exchange, board: str) -> None:
+    async def _run(self, exchange: site.Exchange, board: str, agent: str | None) -> None:
         set_asking(Asking(exchange.request_id()))
         try:
             say = _say(exchange)
             began_s = self._reactor.seconds()
             answer = await self._call(
                 {
+                    "agent": agent,
                     "board": board,
                     "procedure": names.AGENT_PING,
                     "message": {"say": say},
@@ -299,6 +300,15 @@ class Asked:
         """Return how many pings the core lets pass before it is asked again."""
         stated = [value for name, value in self._headers if name.lower() == LEFT]
         return int(stated[0]) if stated else None
+
+    def agent(self) -> str | None:
+        """Return the wamp agent the board is bound to, as the core says."""
+        try:
+            told = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return None
+        agent = told.get("agent") if isinstance(told, dict) else None
+        return agent if isinstance(agent, str) else None
 
     def give(self, exchange: site.Exchange) -> None:
         """Give the core's refusal to a client."""

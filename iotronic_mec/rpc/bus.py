@@ -1,12 +1,20 @@
-"""The cloud's calls over the message bus: to the conductor, to wamp agents."""
+"""The cloud's calls over the message bus: to the conductor, to wamp agents, to APIs."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 from iotronic_mec import errors
 from iotronic_mec.context import Context, system_context
-from iotronic_mec.rpc.transport import CONDUCTOR, RPC_NAMESPACE, WAMP, NobodyServes, Transport
+from iotronic_mec.rpc.transport import (
+    API,
+    CONDUCTOR,
+    RPC_NAMESPACE,
+    WAMP,
+    NobodyServes,
+    Transport,
+)
 
 
 class BusConductor:
@@ -91,3 +99,25 @@ class BusAgents:
         :raises errors.Unavailable: the bus is away
         """
         self._transport.cast(WAMP, namespace, method, arguments, context, fanout=True)
+
+
+class BusApis:
+    """The APIs on the bus, as a gateway asks them; one of them answers; any thread."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def ask(self, context: Context, environ: dict[str, str], body: bytes) -> dict[str, Any]:
+        """Have one API answer a request; its ``status``, ``headers`` and ``body``.
+
+        Blocks up to ``context.remaining_s()``.
+
+        :param environ: the request as WSGI has it, texts only
+        :raises errors.Unavailable: no API is on the bus, or it went away
+        :raises errors.DeadlineExceeded: no answer in time
+        """
+        arguments = {"environ": environ, "body": b64encode(body).decode("ascii")}
+        answer: dict[str, Any] = self._transport.call(
+            API, "question", "ask", arguments, context, context.remaining_s()
+        )
+        return answer

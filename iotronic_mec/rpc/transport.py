@@ -48,6 +48,10 @@ CONDUCTOR = "conductor"
 WAMP = "wamp"
 """Topic of wamp agents and gateways; ``wamp.<uuid>`` is one of them, a fan-out all."""
 
+API = "api"
+"""The topic all APIs serve for gateways: one of them answers a question; see
+:mod:`iotronic_mec.rpc.questions`."""
+
 RPC_NAMESPACE = "rpc"
 """Namespace of what a server answers itself: ``ping``."""
 

@@ -119,6 +119,9 @@ class Nginx:
             servers = "".join(
                 f"    server {HOST}:{port} max_fails=1 fail_timeout=2s;\n" for port in inner
             )
+            if " backup;" in block[0]:
+                apis = ports["iotronic_api"]
+                servers += "".join(f"    server {HOST}:{port} backup;\n" for port in apis)
             at = kept.rindex("keepalive") if "keepalive" in kept else kept.rindex("}")
             text = text.replace(block[0], f"{kept[:at].rstrip(' ')}{servers}{kept[at:]}")
         temporary = "".join(
@@ -195,11 +198,14 @@ class Cluster(Cloud):
         for number in range(count):
             self._add(common, "api", number, {"api": {"port": api[number]}})
             self._add(common, "wamp-agent", number, {"wamp_agent": {"port": boards[number]}})
-        self._add(common, "gateway", 0, {"gateway": {"port": content}})
+        self.control_port = free_ports()[0]
+        own_ports = {"port": content, "control_port": self.control_port}
+        self._add(common, "gateway", 0, {"gateway": own_ports})
         self.nginx = Nginx(
             folder / "nginx",
             {
                 "iotronic_api": api,
+                "iotronic_pings": [self.control_port],
                 "iotronic_content": [content],
                 "iotronic_boards": boards[:count],
             },

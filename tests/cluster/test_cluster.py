@@ -14,10 +14,11 @@ import time
 from collections import Counter
 
 import pytest
+import requests
 
 from iotronic_mec.sdk import Error, NewBoard, NewPlugin, Target
 from tests.cluster.cluster import Cluster
-from tests.e2e.cloud import wait_for
+from tests.e2e.cloud import HOST, wait_for
 from tests.e2e.test_chaos import LOOP, SOURCE, Load
 
 ROUNDS = int(os.environ.get("IOT_CLUSTER_ROUNDS", "1"))
@@ -54,6 +55,42 @@ def test_the_main_job(cluster: Cluster, boards: dict[str, str]) -> None:
     assert answers == [42, 42]
     assert [client.boards.get(name).status for name in BOARDS] == ["online", "online"]
     assert client.audit.verify().ok
+
+
+@pytest.mark.timeout(120)
+def test_pings_are_the_gateways(cluster: Cluster, boards: dict[str, str]) -> None:
+    """nginx sends them there, one with no right is refused, and without it an API answers."""
+    address = f"{cluster.url}/healthcheck/boards/{boards['porch']}"
+
+    def ping(token: str) -> tuple[int, str]:
+        sent = {"X-Auth-Token": token}
+        told = requests.post(address, headers=sent, json={"say": "hi"}, timeout=30)
+        return told.status_code, told.json().get("say", "")
+
+    def answered() -> str:
+        address = f"http://{HOST}:{cluster.metrics['gateway-0']}/metrics"
+        lines = requests.get(address, timeout=30).text.splitlines()
+        return "".join(
+            line for line in lines if 'origin="control"' in line and 'status="2xx"' in line
+        )
+
+    def by_an_api() -> bool:
+        with contextlib.suppress(requests.RequestException):
+            return ping(cluster.token) == (200, "hi")
+        return False
+
+    told = [ping(cluster.token), ping("x")[0]]
+    counted = answered()
+    gateway = cluster.services["gateway-0"]
+    gateway.kill()
+    try:
+        wait_for("an API answers pings", by_an_api)
+    finally:
+        gateway.start()
+        gateway.wait_ready()
+
+    assert told == [(200, "hi"), 401]
+    assert counted.endswith(" 1.0"), counted
 
 
 @pytest.mark.timeout(120)

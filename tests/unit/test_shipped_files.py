@@ -29,7 +29,7 @@ def test_nginx_lets_no_client_speak_for_the_proxy() -> None:
     locations = re.findall(r"location \S+ \{(.*?)\n    \}", text, flags=re.DOTALL)
     outer = headers(re.sub(r"location \S+ \{.*?\n    \}", "", text, flags=re.DOTALL))
 
-    assert len(locations) == 3
+    assert len(locations) == 4
     for location in locations:
         sent = headers(location) or outer
         assert {name: sent.get(name) for name in OURS} == OURS

@@ -106,7 +106,7 @@ def may_ping(call: Call) -> dict[str, Any]:
             call.path["board"],
             every=call.context.is_admin,
         )
-    return {"board": target.uuid, "status": target.status}
+    return {"board": target.uuid, "status": target.status, "agent": target.agent}
 
 
 def ping(call: Call) -> dict[str, Any]:

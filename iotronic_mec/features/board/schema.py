@@ -255,7 +255,8 @@ class PingShape(Shape):
 
 
 class MayPingShape(Shape):
-    """A board the caller may ping."""
+    """A board the caller may ping; ``agent`` is the wamp agent it is bound to."""
 
     board: str
     status: str
+    agent: str | None
