@@ -1,7 +1,7 @@
 """The control: the same code as an ordinary child process, without a sandbox.
 
-Reads one JSON object (``code``, ``told``, ``calls``, ``limit_s``) from its standard input, runs the
-code in a fork and prints how it ended. Grounds, so that nothing reaches the host:
+Reads one JSON object (``code``, ``told``, ``calls``, ``limit_s``) from its standard input, runs
+the code in a fork and prints how it ended. Grounds, so that nothing reaches the host:
 
 ``plain``   a child process of the tests
 ``own``     in mount, pid, ipc, uts and network namespaces of its own, with all of root's powers
