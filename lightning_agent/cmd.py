@@ -40,6 +40,10 @@ COMMANDS: dict[str, Command] = {
         module="lightning_agent.supervisor.main",
         summary="own the sandboxes and the running plugins (started by run)",
     ),
+    "plugin-run": Command(
+        module="lightning_agent.supervisor.plugin_run",
+        summary="run a plugin here, in the same sandbox, without a cloud",
+    ),
 }
 """Name → subcommand. A module named here has ``main(arguments) -> exit code``."""
 

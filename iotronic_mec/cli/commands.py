@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "plugin set": f"{_V1}.plugin:SetPlugin",
     "plugin delete": f"{_V1}.plugin:DeletePlugin",
     "plugin save": f"{_V1}.plugin:SavePlugin",
+    "plugin run": f"{_V1}.plugin_run:RunPlugin",
     "plugin inject": f"{_V1}.injection:InjectPlugin",
     "plugin call": f"{_V1}.injection:CallPlugin",
     "plugin start": f"{_V1}.injection:StartPlugin",

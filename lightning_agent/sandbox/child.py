@@ -4,8 +4,8 @@ Standard library and :mod:`lightning_agent.sandbox.channel` only, until tenant c
 Limits are set before a byte of tenant code is read.  Nothing here is a barrier: tenant code shares
 this process; what confines it is outside.
 
-The order: ``{"entry", "mode": "call"|"start", "parameters", "limits": {…}, "packages": [paths],
-"cameras": {name: descriptor or reason}}``.
+The order: ``{"entry", "plugin", "mode": "call"|"start", "parameters", "limits": {…},
+"packages": [paths], "cameras": {name: descriptor or reason}}``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lightning_agent.sandbox import api
+from lightning_agent.sandbox import api, upstream
 from lightning_agent.sandbox.channel import MAX_RESULT_BYTES, Channel, MessageRefused, dump
 from lightning_agent.sandbox.profile import BUNDLE_PATH, WORK_PATH
 
@@ -119,7 +119,9 @@ class Runner:
         self._channel.send(answer)
 
     def _call_tenant(self) -> object:
-        return load(self._order["entry"])(self._context)
+        order = self._order
+        called = order["mode"] == "call"
+        return load(order["entry"], plugin=order["plugin"], called=called)(self._context)
 
     def _listen(self) -> None:
         while (message := self._channel.receive()) is not None:
@@ -139,12 +141,14 @@ class Runner:
         )
 
 
-def load(entry: str) -> Callable[[api.Context], object]:
+def load(entry: str, *, plugin: str, called: bool) -> Callable[[api.Context], object]:
     """Import the tenant's file ``entry`` and return what is to be called with the context.
 
-    ``main(context, **parameters)`` is preferred to a class derived from ``Plugin``.
+    ``main(context, **parameters)`` is preferred to a class derived from ``Plugin``, ours or
+    IoTronic's.
     """
     sys.modules["lightning_plugin"] = api
+    upstream.install()
     sys.path.insert(0, BUNDLE_PATH)
     path = f"{BUNDLE_PATH}/{entry}"
     name = entry.removesuffix(".py")
@@ -157,21 +161,24 @@ def load(entry: str) -> Callable[[api.Context], object]:
     main = getattr(module, "main", None)
     if callable(main):
         return lambda context: main(context, **context.parameters)
-    return _find_class(module, entry)
+    made = _find_class(module, entry)
+    if issubclass(made, upstream.Plugin):
+        return upstream.adapted(made, plugin=plugin, called=called)
+    return lambda context: made(context).run(**context.parameters)
 
 
-def _find_class(module: Any, entry: str) -> Callable[[api.Context], object]:
+def _find_class(module: Any, entry: str) -> type[api.Plugin] | type[upstream.Plugin]:
     found = [
         value
         for value in vars(module).values()
         if isinstance(value, type)
-        and issubclass(value, api.Plugin)
+        and issubclass(value, api.Plugin | upstream.Plugin)
         and value.__module__ == module.__name__
     ]
     if len(found) != 1:
         needs = "def main(context, **parameters) or one class derived from Plugin"
         raise TypeError(f"{entry} must have {needs}; it has {len(found)} such classes and no main")
-    return lambda context: found[0](context).run(**context.parameters)
+    return found[0]
 
 
 def describe(error: BaseException) -> dict[str, object]:

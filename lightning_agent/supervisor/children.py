@@ -27,6 +27,7 @@ from lightning_agent.errors import (
 )
 from lightning_agent.sandbox.channel import MessageRefused, check_value, encode
 from lightning_agent.sandbox.launcher import Launcher
+from lightning_agent.sandbox.probe import Findings
 from lightning_agent.sandbox.profile import AGENT_PATH, BUNDLE_PATH, Bind, Limits, Profile
 from lightning_agent.sandbox.runner import Answer, Exit, Listener, Loop, Run
 from lightning_agent.supervisor.cameras import Cameras
@@ -131,6 +132,15 @@ class Children:
         self.refusal = "the sandbox has not been probed yet"
         """Why nothing runs, with the cure."""
 
+    def use(self, findings: Findings, tag: str) -> None:
+        """Work at the level that the probe found.
+
+        :param tag: marks the sandboxes, see :func:`~lightning_agent.sandbox.launcher.make_tag`
+        """
+        found = findings.launcher
+        self.launcher = replace(found, tag=tag) if found else None
+        self.refusal = "tenants' code does not run here: " + "; ".join(findings.reasons)
+
     def call(
         self, request: RunRequest, done: Callable[[Answer, list[str]], None]
     ) -> Callable[[], None]:
@@ -160,9 +170,12 @@ class Children:
         self._calls[run] = request
         return lambda: run.kill("killed")
 
-    def start(self, request: RunRequest) -> dict[str, object]:
+    def start(
+        self, request: RunRequest, done: Callable[[Answer], None] = lambda _: None
+    ) -> dict[str, object]:
         """Start a plugin that runs until it ends or is stopped; return pid and time.
 
+        :param done: gets what it answers at its end, before ``on_exit``; on a board nobody asks
         :raises AlreadyRunning: it is started already, in this or another version
         :raises Busy: :data:`MAX_STARTED` run
         :raises LeaseOver: its lease is over
@@ -176,7 +189,7 @@ class Children:
             self.leases.check(request.lease)
         log = self._logs.of(plugin)
         listener = Listener(
-            log=log.write, answer=lambda _: None, end=lambda ended: self._note(plugin, ended)
+            log=log.write, answer=done, end=lambda ended: self._note(plugin, ended)
         )
         run = self._run(request, listener)
         started_at = to_wire(self._clock.now())
@@ -323,6 +336,7 @@ class Children:
         )
         order: dict[str, object] = {
             "entry": entry,
+            "plugin": request.plugin,
             "mode": "start" if request.deadline_s is None else "call",
             "parameters": request.parameters,
             "limits": limits.to_order(),

@@ -1,13 +1,16 @@
 """Logs of plugins: a ring on disk per plugin, capped in size and rate.
 
 They survive the agent and the supervisor.  One ring is two files of JSON lines,
-``logs/<plugin>.log`` and the one before it, ``logs/<plugin>.log.1``.
+``logs/<plugin>.log`` and the one before it, ``logs/<plugin>.log.1``.  Lines are numbered from 1,
+so that whoever follows a log can say where to go on.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_agent.clock import Clock, to_wire
@@ -27,23 +30,50 @@ MAX_LINE_LETTERS = 4096
 _LINE_COST_BYTES = 80
 
 
-class PluginLog:
-    """The log of one plugin; used on the loop's thread only."""
+MAX_READ_LETTERS = 256 * 1024
+"""Letters of text in one answer to who follows a log; the rest is in the next."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+Record = dict[str, str | int]
+"""One line: ``n``, its number; ``time``, ``stream``, ``text``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of a log.
+
+    :param after: number of the last line before what has not been read yet
+    :param missed: lines that were asked for and are not kept any more
+    """
+
+    lines: list[Record]
+    after: int
+    missed: int
+
+
+class PluginLog:
+    """The log of one plugin; used on the loop's thread only.
+
+    :param kept: told of each line that is kept
+    """
+
+    def __init__(
+        self, path: Path, clock: Clock, kept: Callable[[Record], None] = lambda _: None
+    ) -> None:
         self._path = path
+        self._kept = kept
         self._previous = path.with_name(f"{path.name}.1")
         self._clock = clock
         self._allowance = float(BURST_BYTES)
         self._filled_at = clock.monotonic()
         self._unreported = 0
+        self._number: int | None = None
         self.dropped = 0
         """Lines that were not kept because they came too fast, since the supervisor's start."""
 
     def write(self, stream: str, lines: list[str]) -> None:
         """Append ``lines``; those beyond the rate are counted and dropped."""
         self._fill()
-        kept = []
+        kept: list[bytes] = []
         for line in lines:
             text = line[:MAX_LINE_LETTERS]
             cost = len(text) + _LINE_COST_BYTES
@@ -59,20 +89,53 @@ class PluginLog:
         if kept:
             self._append(b"".join(kept))
 
-    def tail(self, count: int) -> list[dict[str, str]]:
+    def tail(self, count: int) -> list[Record]:
         """Return the newest ``count`` lines, the oldest first."""
         found: deque[bytes] = deque(maxlen=count)
         for path in (self._previous, self._path):
-            try:
-                found.extend(path.read_bytes().splitlines())
-            except FileNotFoundError:
-                continue
+            found.extend(_lines_of(path))
         return [record for line in found if (record := _parse(line)) is not None]
+
+    @property
+    def last(self) -> int:
+        """The number of the newest line, 0 where there is none."""
+        if self._number is None:
+            newest = next(self._newest_first(), None)
+            self._number = 0 if newest is None else int(newest["n"])
+        return self._number
+
+    def read_after(self, number: int, count: int) -> Part:
+        """Return the oldest lines after line ``number``, at most ``count``, the oldest first.
+
+        A number beyond the newest line is of a log that was here before: then all is new.
+        """
+        last = self.last
+        if number > last:
+            number = 0
+        if number == last:
+            return Part(lines=[], after=last, missed=0)
+        newer: list[Record] = []
+        for record in self._newest_first():
+            if int(record["n"]) <= number:
+                break
+            newer.append(record)
+        lines: list[Record] = []
+        letters = 0
+        for record in newer[: -count - 1 : -1]:
+            letters += len(str(record["text"]))
+            if lines and letters > MAX_READ_LETTERS:
+                break
+            lines.append(record)
+        if not lines:
+            return Part(lines=[], after=last, missed=0)
+        missed = int(lines[0]["n"]) - number - 1 if number else 0
+        return Part(lines=lines, after=int(lines[-1]["n"]), missed=missed)
 
     def remove(self) -> None:
         """Remove the files."""
         self._path.unlink(missing_ok=True)
         self._previous.unlink(missing_ok=True)
+        self._number = 0
 
     def _fill(self) -> None:
         now = self._clock.monotonic()
@@ -81,7 +144,10 @@ class PluginLog:
         self._filled_at = now
 
     def _record(self, stream: str, text: str) -> bytes:
-        record = {"time": to_wire(self._clock.now()), "stream": stream, "text": text}
+        self._number = self.last + 1
+        time = to_wire(self._clock.now())
+        record: Record = {"n": self._number, "time": time, "stream": stream, "text": text}
+        self._kept(record)
         clean = json.dumps(record, ensure_ascii=False).encode(errors="replace")
         return clean + b"\n"
 
@@ -94,8 +160,23 @@ class PluginLog:
             with self._path.open("ab") as written:
                 written.write(piece)
 
+    def _newest_first(self) -> Iterator[Record]:
+        """Give the numbered lines; those a former version wrote have no number."""
+        for path in (self._path, self._previous):
+            for line in reversed(_lines_of(path)):
+                record = _parse(line)
+                if record is not None and isinstance(record.get("n"), int):
+                    yield record
 
-def _parse(line: bytes) -> dict[str, str] | None:
+
+def _lines_of(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _parse(line: bytes) -> Record | None:
     """Return the record in ``line``, or ``None`` if a crash cut it."""
     try:
         record = json.loads(line)
@@ -108,17 +189,21 @@ class Logs:
     """The logs of all plugins.
 
     :param folder: existing folder for the files
+    :param kept: told of each line that is kept
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock, kept: Callable[[Record], None] = lambda _: None
+    ) -> None:
         self._folder = folder
+        self._kept = kept
         self._clock = clock
         self._open: dict[str, PluginLog] = {}
 
     def of(self, plugin: str) -> PluginLog:
         """Return the log of ``plugin``, a checked name."""
         if plugin not in self._open:
-            self._open[plugin] = PluginLog(self._folder / f"{plugin}.log", self._clock)
+            self._open[plugin] = PluginLog(self._folder / f"{plugin}.log", self._clock, self._kept)
         return self._open[plugin]
 
     def remove(self, plugin: str) -> None:

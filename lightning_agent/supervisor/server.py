@@ -12,7 +12,6 @@ import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
 
 from lightning_agent.clock import Clock, to_wire
 from lightning_agent.errors import (
@@ -192,9 +191,7 @@ class Server:
     def use(self, findings: Findings) -> None:
         """Work at the level that the probe found."""
         self._findings = findings
-        found = findings.launcher
-        self._children.launcher = replace(found, tag=self._tag) if found else None
-        self._children.refusal = "tenants' code does not run here: " + "; ".join(findings.reasons)
+        self._children.use(findings, self._tag)
 
     def tell_exit(self, ended: Ended) -> None:
         """Tell every client that a started plugin ended."""
