@@ -167,7 +167,7 @@ class Board:
         return Path(f"/proc/{self.kept_pid}/root/job/secret").exists()
 
     def run(self, code: str, told: dict[str, Any], calls: int) -> tuple[dict[str, str], float]:
-        """Inject the code as the attacker's plugin, call it; return outcomes and seconds."""
+        """Inject the code as the attacker's plugin and call it; return outcomes and seconds."""
         plugin = self.attacker.put("attack", code.encode(), callable=True)
         begin = time.monotonic()
         try:

@@ -79,6 +79,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
             "packages": ["/opt/packages/0", "/plugin", "/opt/lightning"],
             "file": os.__file__,
             "work": "/job",
+            "places": ["/", "/job", "/tmp", "/usr/lib"],
+            "first": 1,
             "scratch": "/tmp",
         }
         victim.kill()

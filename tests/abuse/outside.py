@@ -1,33 +1,40 @@
 """The control: the same code as an ordinary child process, without a sandbox.
 
-Reads one JSON object (``code``, ``told``, ``calls``, ``limit_s``) from its standard input, runs
-the code in a fork and prints how it ended. Grounds, so that nothing reaches the host:
+Reads one JSON object from its standard input, runs its code in a fork and prints how it ended.
+Grounds, so that nothing reaches the host:
 
-``plain``   a child process of the tests
-``own``     in mount, pid, ipc, uts and network namespaces of its own, with all of root's powers
+``plain``      a child process of the tests
+``own``        in mount, pid, ipc, uts and network namespaces of its own, with all of root's powers
+``terminal``   as ``own``, its standard descriptors a terminal of its own
+``metadata``   as ``own``, with a server at 169.254.169.254:80
+``devices``    as ``own``, its ``/dev`` has nodes that lead nowhere
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pathlib
 import select
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import types
 from typing import Any
 
-GROUNDS = {
-    "plain": [],
-    "own": [
-        *("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"),
-        *("--ipc", "--uts", "--net"),
-    ],
-}
+OWN = (
+    *("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"),
+    *("--ipc", "--uts", "--net"),
+)
+
+SIOCSIFADDR, SIOCSIFFLAGS, IFF_UP = 0x8916, 0x8914, 1
+"""Source: linux/sockios.h, linux/if.h."""
 
 LIMIT_S = 6.0
 """Seconds the code has at most."""
@@ -42,8 +49,9 @@ def run_outside(
     prefix: list[str] | None = None,
 ) -> dict[str, Any]:
     """Run the code without a sandbox; return its verdict, and how its process ended."""
-    order = {"code": code, "told": told, "calls": calls, "limit_s": LIMIT_S}
-    command = [*(prefix or []), *GROUNDS[ground], sys.executable, __file__]
+    order = {"code": code, "told": told, "calls": calls, "limit_s": LIMIT_S, "ground": ground}
+    own = () if ground == "plain" else OWN
+    command = [*(prefix or []), *own, sys.executable, __file__]
     done = subprocess.run(
         command,
         input=json.dumps(order),
@@ -61,11 +69,41 @@ def run_outside(
 def main() -> None:
     """Run the order that is read and print its end."""
     order = json.load(sys.stdin)
+    prepare = {"metadata": serve_metadata, "devices": make_devices}.get(order["ground"])
+    kept = prepare() if prepare else None
     with subprocess.Popen(["sleep", "100"], start_new_session=True) as victim:
         found = run(order, {**order["told"], "victim": victim.pid})
         found["victim"] = victim.poll() is None
         victim.kill()
+    if kept is not None:
+        kept.close()
     print(json.dumps(found))
+
+
+def serve_metadata() -> socket.socket:
+    """Bring up loopback with the address and listen there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        address = struct.pack("16sH2x4s8x", b"lo:0", socket.AF_INET, bytes((169, 254, 169, 254)))
+        fcntl.ioctl(control, SIOCSIFADDR, address)
+        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
+        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo:0", IFF_UP))
+    return socket.create_server(("169.254.169.254", 80))
+
+
+def make_devices() -> None:
+    """Cover ``/dev`` and make nodes there that are ``/dev/null`` by another name."""
+    subprocess.run(["mount", "-t", "tmpfs", "none", "/dev"], check=True)
+    for name in ("null", "video0", "gpiochip0", "i2c-1"):
+        os.mknod(f"/dev/{name}", 0o20666, os.makedev(1, 3))
+
+
+def take_terminal() -> None:
+    """Make a terminal and have it as the standard descriptors and the controlling one."""
+    _, ours = os.openpty()
+    os.setsid()
+    fcntl.ioctl(ours, termios.TIOCSCTTY, 0)
+    for number in (0, 1, 2):
+        os.dup2(ours, number)
 
 
 def run(order: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +115,10 @@ def run(order: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
         os.setpgid(0, 0)
         child = os.fork()
         if child == 0:
-            os.setpgid(0, 0)
+            if order["ground"] == "terminal":
+                take_terminal()
+            else:
+                os.setpgid(0, 0)
             os.write(writer, json.dumps(act(order, told)).encode())
             os._exit(0)
         _, status = os.waitpid(child, 0)

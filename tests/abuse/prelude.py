@@ -1,8 +1,7 @@
 """What every attack may use; this text stands before the attack in its plugin.
 
-Standard library only; it imports what attacks use. An attack returns a map
-part → outcome; an outcome is ``"leaked"`` or the word for what stopped it: a name of
-errno, of an exception.
+Standard library only; it imports what attacks use. An attack returns a map part → outcome; an
+outcome is ``"leaked"`` or the word for what stopped it: a name of errno, of an exception.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import importlib
 
 from tests.abuse.attack import Attack
 
-_PARTS = ("files",)
+_PARTS = ("files", "privileges", "network")
 
 _TABLES = [importlib.import_module(f"{__name__}.{part}").TABLE for part in _PARTS]
 
