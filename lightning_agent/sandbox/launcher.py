@@ -2,8 +2,9 @@
 
 First level (``basic``): own user, pid, network, ipc, uts and, where there is one, cgroup
 namespace; no network; a read-only view made of :mod:`lightning_agent.sandbox.profile`; no
-capability; a cleared environment; no controlling terminal; death with the supervisor.  There is no
-system-call filter yet.  Resource limits are set by the inner side before it reads tenant code.
+capability; a cleared environment; no controlling terminal; death with the supervisor; the filter
+of system calls of :mod:`lightning_agent.sandbox.seccomp`, set by bubblewrap as its last step.
+Resource limits are set by the inner side before it reads tenant code.
 
 Where the supervisor is root, an outer bubblewrap first builds the same view, in which ``setpriv``
 becomes an unprivileged uid of the owner; the inner one is then the same sandbox as for an ordinary
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
+from lightning_agent.sandbox import seccomp
 from lightning_agent.sandbox.profile import (
     WORK_PATH,
     Bind,
@@ -100,10 +102,14 @@ class Launcher:
         command = [*_isolated(self.interpreter.executable), *arguments, self.tag]
         files = [_arguments_file(self._inner(profile))]
         wrapped = [self.bwrap, "--args", str(files[0]), "--", *command]
+        denied = seccomp.build_filter()
+        if denied is not None:
+            files.append(_file("seccomp-filter", denied))
+            wrapped[3:3] = ["--seccomp", str(files[-1])]
         if self.mode is Mode.SEPARATE_UID and self.setpriv is not None:
             files.append(_arguments_file(self._outer(profile)))
             become = _become(self.setpriv, uid_of(profile.owner))
-            wrapped = [self.bwrap, "--args", str(files[1]), "--", *become, *wrapped]
+            wrapped = [self.bwrap, "--args", str(files[-1]), "--", *become, *wrapped]
         try:
             return subprocess.Popen(
                 wrapped,
@@ -211,8 +217,14 @@ def _become(setpriv: str, uid: int) -> list[str]:
 
 def _arguments_file(arguments: Iterable[str]) -> int:
     """Return a descriptor to read ``arguments`` from, so that paths are on no command line."""
-    descriptor = os.memfd_create("bwrap-arguments")
-    os.write(descriptor, b"".join(os.fsencode(argument) + b"\0" for argument in arguments))
+    content = b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
+    return _file("bwrap-arguments", content)
+
+
+def _file(name: str, content: bytes) -> int:
+    """Return a descriptor to read ``content`` from."""
+    descriptor = os.memfd_create(name)
+    os.write(descriptor, content)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
 

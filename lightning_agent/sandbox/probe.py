@@ -10,19 +10,22 @@ from __future__ import annotations
 import json
 import logging
 import os
+import platform
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_agent.missing import cure, missing
+from lightning_agent.sandbox import seccomp
 from lightning_agent.sandbox.launcher import Launcher, Mode, find_bwrap, find_setpriv, kill
 from lightning_agent.sandbox.profile import Profile, find_interpreter
 
 LOG = logging.getLogger(__name__)
 
 LEVEL_BASIC = "basic"
-"""Namespaces, read-only view and resource limits; no system-call filter yet."""
+"""Namespaces, read-only view, resource limits, filter of system calls; no limit for a tenant's
+memory as a whole."""
 
 LEVEL_REFUSE = "refuse"
 """Tenants' code does not run here."""
@@ -31,19 +34,25 @@ TRIAL_TIMEOUT_S = 10.0
 """Seconds one trial sandbox may take.  Chosen here: 100 times what a slow board needs."""
 
 _TRIAL = """
-import json, os, resource, socket, sys
+import ctypes, json, os, resource, socket, sys
 def refused(action):
     try:
         action()
     except OSError:
         return True
     return False
+def interfaces():
+    try:
+        return [name for _, name in socket.if_nameindex()]
+    except OSError:
+        return []  # the filter lets no socket be made to ask
 print(json.dumps({
-    "interfaces": [name for _, name in socket.if_nameindex()],
+    "interfaces": interfaces(),
     "root": refused(lambda: open("/trial", "w")),
     "work": not refused(lambda: open("/job/trial", "w")),
     "shadow": refused(lambda: open("/etc/shadow")),
     "environment": sorted(os.environ),
+    "filtered": ctypes.CDLL(None).prctl(21, 0, 0, 0, 0) == 2,
 }))
 """
 
@@ -139,7 +148,7 @@ def _try_modes(
     for launcher in _candidates(bwrap):
         problem = _try(launcher)
         if not problem:
-            return launcher, (_confined(launcher), _separated(launcher))
+            return launcher, (_confined(launcher), _filtered(), _separated(launcher))
         LOG.info("a sandbox in mode %s does not work: %s", launcher.mode.value, problem)
     check = Check(name="namespaces", ok=False, detail=problem, cure=_find_cure(settings))
     return None, (check,)
@@ -193,6 +202,7 @@ def _judge(answer: bytes) -> str:
             *([] if facts["root"] else ["a writable root"]),
             *([] if facts["shadow"] else ["/etc/shadow"]),
             *([] if facts["work"] else ["a work folder that cannot be written"]),
+            *([] if facts["filtered"] or not filterable() else ["no filter of system calls"]),
         ]
     except (ValueError, KeyError, TypeError):
         return "the trial sandbox gave no answer"
@@ -205,6 +215,23 @@ def _confined(launcher: Launcher) -> Check:
         name="namespaces",
         ok=True,
         detail=f"a trial ran without network, with a read-only view{further}",
+    )
+
+
+def filterable() -> bool:
+    """Return whether there is a filter of system calls for this machine."""
+    return seccomp.build_filter() is not None
+
+
+def _filtered() -> Check:
+    if filterable():
+        return Check(name="system calls", ok=True, detail="filtered", needed=False)
+    return Check(
+        name="system calls",
+        ok=False,
+        detail=f"there is no filter for {platform.machine()}",
+        cure="use a kernel for x86_64, aarch64 or armv7l",
+        needed=False,
     )
 
 

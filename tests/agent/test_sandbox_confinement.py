@@ -31,6 +31,11 @@ def succeeds(action):
     except (OSError, MemoryError):
         return False
     return True
+def interfaces():
+    try:
+        return {name for _, name in socket.if_nameindex()}
+    except OSError:
+        return set()
 """
 
 ATTACKS = {
@@ -47,13 +52,15 @@ ATTACKS = {
     "23 chroot": "succeeds(lambda: os.chroot('/tmp'))",
     "24 mknod": "succeeds(lambda: (os.mknod(node, 0o60600, os.makedev(8, 0)), os.unlink(node)))",
     "17 has CAP_SYS_ADMIN in its bounding set": "libc.prctl(23, 21, 0, 0, 0) == 1",
+    "28 io_uring": "libc.syscall(425, 2, (ctypes.c_uint8 * 120)()) >= 0",
     "33 two gigabytes in one process": "succeeds(lambda: mmap.mmap(-1, 2 * 1024**3))",
     "40 a hundred descriptors": "succeeds(lambda: [os.dup(0) for _ in range(100)])",
     "52 signal a process of the host": "succeeds(lambda: os.kill(victim, 0))",
     "56 see host pids": "os.path.exists('/proc/self')",
     "63 secret in the environment": "'PLANTED_SECRET' in os.environ",
     "64 loopback TCP": "succeeds(lambda: socket.create_connection(('127.0.0.1', port), 2))",
-    "65 a network interface": "any(name != 'lo' for _, name in socket.if_nameindex())",
+    "65 a network interface": "interfaces() - {'lo'}",
+    "67 a netlink socket": "succeeds(lambda: socket.socket(16, 3, 0))",
     "68 abstract socket": "succeeds(lambda: socket.socket(socket.AF_UNIX).connect(abstract))",
     "69 path socket": "succeeds(lambda: socket.socket(socket.AF_UNIX).connect(supervisor))",
     "71 kernel messages": "os.path.exists('/dev/kmsg')",

@@ -79,7 +79,10 @@ def enter_namespaces(told):
         opened = syscall("pidfd_open", told["first"], 0)
         syscall("setns", opened, 0x40000000)
 
-    return {"by pidfd": in_child(enter), "bad descriptor": attempt(lambda: lets_in("setns", -1, 0))}
+    return {
+        "by pidfd": in_child(enter),
+        "bad descriptor": attempt(lambda: lets_in("setns", -1, 0)),
+    }
 
 
 def mounts(told):
@@ -115,7 +118,7 @@ def make_device(told):
 
 
 def own_the_kernel(told):
-    """Load a module or a kernel, reboot: with arguments that cannot work, it is enough to get in."""
+    """Load a module or a kernel, reboot: it is enough to get as far as the arguments."""
     return {
         "init_module": attempt(lambda: lets_in("init_module", 0, 0, 0)),
         "kexec_load": attempt(lambda: lets_in("kexec_load", 0, 1, 0, 1)),
@@ -160,15 +163,13 @@ def raise_limits(told):
     """Get more than was given: files, priority, real time."""
 
     def limit():
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard + 1, hard + 1))
 
     return {
         "descriptors": in_child(limit),
         "nice": in_child(lambda: os.setpriority(os.PRIO_PROCESS, 0, -5)),
-        "real time": in_child(
-            lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-        ),
+        "real time": in_child(lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))),
     }
 
 
