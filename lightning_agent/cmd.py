@@ -65,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # only where the process is ours alone: it says so to all who import after it
         for name in UNUSED_SERIALIZERS:
             sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+    if words == ["--version"]:
+        version = importlib.import_module("lightning_agent.session.version")
+        sys.stdout.write(f"{version.AGENT_VERSION}\n")
+        return 0
     if not words or words[0] not in COMMANDS:
         return _explain(words)
     module = importlib.import_module(COMMANDS[words[0]].module)
@@ -80,7 +84,8 @@ def _explain(words: list[str]) -> int:
         description="The program on the board of an IoTronic cloud.",
         epilog="commands:\n"
         + "\n".join(lines)
-        + "\n\n'lightning-agent COMMAND --help' explains one command.",
+        + "\n\n'lightning-agent COMMAND --help' explains one command; "
+        "'--version' prints the version.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", metavar="COMMAND", choices=tuple(COMMANDS))

@@ -23,7 +23,7 @@ from lightning_agent.modules.command import run_command
 from lightning_agent.modules.fetch import Fetcher
 from lightning_agent.modules.keeper import Keeper
 from lightning_agent.modules.leases import Leases
-from lightning_agent.modules.link import Link
+from lightning_agent.modules.link import Link, launch_supervisor
 from lightning_agent.modules.plugin import AgentRestarted
 from lightning_agent.modules.reconcile import Reconciler
 from lightning_agent.protocol import names
@@ -64,6 +64,7 @@ SHUTDOWN_LIMIT_S = 1.0
 class Agent:
     """Everything one board does, until :meth:`stop` or a new enrolment.
 
+    :param starts_supervisor: whether a supervisor is started where none answers
     :raises Error: the state directory cannot be used
     """
 
@@ -73,6 +74,8 @@ class Agent:
         conf: Conf,
         identity: Identity,
         restart: Callable[[], None] = lambda: None,
+        *,
+        starts_supervisor: bool = True,
     ) -> None:
         self._reactor = reactor
         self._conf = conf
@@ -88,7 +91,9 @@ class Agent:
         self._outbox = Outbox(reactor, self._disk, self._journal)
         self._store = Store(conf.state_dir, self._disk)
         self._audit_head = AuditHead(conf.state_dir, self._disk, identity.board)
-        self._link = Link(reactor, conf.state_dir)
+        self._link = Link(
+            reactor, conf.state_dir, spawn=launch_supervisor if starts_supervisor else None
+        )
         self._make_plugins(randomness)
         self._make_session(randomness)
 

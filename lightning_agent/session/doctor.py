@@ -23,6 +23,7 @@ from lightning_agent.errors import Error
 from lightning_agent.missing import cure, missing
 from lightning_agent.owner import ABILITIES, PACKAGE
 from lightning_agent.session.reach import CannotReach, reach
+from lightning_agent.state.files import become_owner
 from lightning_agent.state.identity import BoardKey, Identity, find_identity
 from lightning_agent.supervisor.client import connect, launch
 
@@ -69,6 +70,7 @@ class Diagnosis:
 def main(arguments: Sequence[str]) -> int:
     """Print the diagnosis; return 0 when all is well, else 1."""
     options = _parser().parse_args(arguments)
+    become_owner(options.state_dir)
     diagnosis = diagnose(options.state_dir)
     if options.json:
         sys.stdout.write(json.dumps(diagnosis.to_json(), indent=1) + "\n")

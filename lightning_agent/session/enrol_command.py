@@ -21,6 +21,7 @@ from lightning_agent.errors import Error
 from lightning_agent.protocol import names
 from lightning_agent.session.enrolment import DEFAULT_PATIENCE_S, Enrolment
 from lightning_agent.session.transport import Target
+from lightning_agent.state.files import become_owner
 from lightning_agent.state.identity import Identity
 
 EXIT_CODES = {"code_refused": 3, "enrolment_refused": 3, "cloud_away": 4}
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         url = check_url(options.url)
+        become_owner(options.state_dir)
         conf.load(options.state_dir)
         ca = None if options.ca is None else str(options.ca.resolve(strict=True))
         code = _read_code() if options.code == "-" else options.code

@@ -27,6 +27,7 @@ from lightning_agent.protocol import log_lines
 from lightning_agent.session.agent import Agent
 from lightning_agent.session.enrolment import Enrolment
 from lightning_agent.session.transport import Target
+from lightning_agent.state.files import become_owner
 from lightning_agent.state.identity import Identity, find_identity
 from lightning_agent.state.leftovers import drop_identity, is_dropping
 
@@ -43,6 +44,7 @@ STOP_LIMIT_S = 1.7
 def main(arguments: Sequence[str]) -> int:
     """Run the agent until it is stopped; return the exit code."""
     options = _parser().parse_args(arguments)
+    become_owner(options.state_dir)
     try:
         conf = conf_module.load(options.state_dir)
         start_logging(options.log_level or conf.log_level, conf.log_format)
@@ -63,7 +65,12 @@ def main(arguments: Sequence[str]) -> int:
     except Error as error:
         sys.stderr.write(f"lightning-agent: {error}\n")
         return NOT_ENROLLED
-    process = Process(installed_reactor, conf, stop_plugins=options.stop_plugins)
+    process = Process(
+        installed_reactor,
+        conf,
+        stop_plugins=options.stop_plugins,
+        starts_supervisor=not options.no_supervisor,
+    )
     code = process.run()
     if process.restarts:
         # the same process, by the same command line, with the software of today
@@ -97,10 +104,18 @@ def take_lock(state_dir: Path) -> int | None:
 class Process:
     """The reactor's run: enrol if need be, then be the agent of this board."""
 
-    def __init__(self, reactor: Any, conf: Conf, *, stop_plugins: bool = False) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        conf: Conf,
+        *,
+        stop_plugins: bool = False,
+        starts_supervisor: bool = True,
+    ) -> None:
         self._reactor = reactor
         self._conf = conf
         self._stop_plugins = stop_plugins
+        self._starts_supervisor = starts_supervisor
         self._agent: Agent | None = None
         self._stopping = False
         self._code = 0
@@ -129,7 +144,13 @@ class Process:
                 self._end()
                 return
             self._conf = conf_module.load(self._conf.state_dir)
-            self._agent = Agent(self._reactor, self._conf, identity, self._restart)
+            self._agent = Agent(
+                self._reactor,
+                self._conf,
+                identity,
+                self._restart,
+                starts_supervisor=self._starts_supervisor,
+            )
             await self._agent.run()
             await self._agent.stopped
             if is_dropping(self._conf.state_dir):
@@ -198,6 +219,11 @@ def _parser() -> argparse.ArgumentParser:
         "--stop-plugins",
         action="store_true",
         help="on stopping also end the supervisor and all plugins",
+    )
+    parser.add_argument(
+        "--no-supervisor",
+        action="store_true",
+        help="wait for a supervisor that an init system runs, instead of starting one",
     )
     parser.add_argument(
         "--log-level",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,32 @@ def make_private_directory(path: Path) -> None:
     """Make the directory (and those above it) and close it to other users (0700)."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
+
+
+def become_owner(path: Path) -> None:
+    """As root, become the user that a directory belongs to, for the rest of the process.
+
+    What root writes there would be out of the agent's reach, and links there could lead root
+    astray. Nothing happens where there is no such directory, where it is root's, or without root.
+    """
+    if os.geteuid() != 0:
+        return
+    try:
+        owner = path.stat()
+    except OSError:
+        return
+    if owner.st_uid == 0:
+        return
+    try:
+        user = pwd.getpwuid(owner.st_uid)
+    except KeyError:
+        os.setgroups([owner.st_gid])
+        group = owner.st_gid
+    else:
+        os.initgroups(user.pw_name, user.pw_gid)
+        group = user.pw_gid
+    os.setresgid(group, group, group)
+    os.setresuid(owner.st_uid, owner.st_uid, owner.st_uid)
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from lightning_agent import cmd
 from lightning_agent.conf import CloudConf, ConfRefused, check_url, load, write_cloud
 from lightning_agent.session import enrol_command, process
+from lightning_agent.session.version import AGENT_VERSION
+from lightning_agent.state.identity import BoardKey, Identity, store_identity
 
 HEAVY = ("twisted", "autobahn", "nacl", "sqlite3")
 
@@ -55,6 +59,75 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
     words = capsys.readouterr().out
     assert [name for name in cmd.COMMANDS if f"  {name} " not in words] == []
+
+
+def test_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    """The version is printed alone on its line."""
+    assert cmd.main(["--version"]) == 0
+
+    assert capsys.readouterr().out.strip() == AGENT_VERSION
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "supervised"), [([], True), (["--no-supervisor"], False)])
+def test_a_supervisor_of_the_init_system_is_waited_for(
+    tmp_path: Path, options: list[str], supervised: bool
+) -> None:
+    """With the option none is started, so that two never compete for the state directory."""
+    BoardKey.load_or_make(tmp_path)
+    board = "11111111-2222-3333-4444-555555555555"
+    identity = Identity(board=board, name="b", project="p", url="ws://127.0.0.1:9/ws")
+    store_identity(tmp_path, identity)
+    command = [sys.executable, "-m", "lightning_agent", "run", "--stop-plugins", *options]
+    agent = subprocess.Popen(
+        [*command, "--state-dir", str(tmp_path)], stderr=subprocess.DEVNULL, cwd=tmp_path
+    )
+    try:
+        end = time.monotonic() + (20 if supervised else 2)
+        while not (tmp_path / "supervisor.sock").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        found = (tmp_path / "supervisor.sock").exists()
+    finally:
+        agent.terminate()
+        agent.wait(10)
+    end = time.monotonic() + 10
+    while (tmp_path / "supervisor.sock").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+
+    assert found is supervised
+    assert not (tmp_path / "supervisor.sock").exists()
+
+
+@pytest.mark.parametrize(
+    ("owner", "becomes"), [(12345, "12345 12345 [12345]"), (0, "0 0"), (None, "0 0")]
+)
+def test_root_becomes_the_owner_of_the_state_directory(
+    tmp_path: Path, owner: int | None, becomes: str
+) -> None:
+    """What root writes there is never out of the agent's reach; an ordinary user stays."""
+    folder = tmp_path / "state"
+    if owner is not None:
+        folder.mkdir()
+    if os.geteuid() == 0 and owner is not None:
+        os.chown(folder, owner, owner)
+    elif os.geteuid() != 0:
+        becomes = f"{os.geteuid()} {os.getegid()}"
+    script = (
+        "import os, pathlib, sys\n"
+        "from lightning_agent.state.files import become_owner\n"
+        "become_owner(pathlib.Path(sys.argv[1]))\n"
+        "assert len(set(os.getresuid() + os.getresgid())) <= 2\n"
+        "print(os.getuid(), os.getgid(), os.getgroups())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+
+    assert done.stdout.startswith(becomes)
 
 
 @pytest.mark.slow

@@ -1,0 +1,159 @@
+"""A Debian 12 system in a folder, to install the agent's package in.
+
+It is made by debootstrap once, with what the package depends on, and kept below ``.tox``; tests
+work on copies. It is entered by ``pivot_root``, with process numbers and mounts of its own: in a
+plain chroot the kernel refuses user namespaces, and so the sandbox. The network is this machine's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+SUITE = "bookworm"
+
+WITH = "adduser,bubblewrap,ca-certificates,init-system-helpers,libseccomp2,python3,systemd"
+"""What the package depends on, and systemd: dpkg fetches nothing."""
+
+MAKE_S = 900
+"""Longest time for debootstrap, seconds; it fetches some 60 MB."""
+
+COMMAND_S = 300
+"""Longest time of one command in the system, seconds."""
+
+ENTER = """
+set -eu
+mount --make-rprivate /
+mount --bind "$ROOT" "$ROOT"
+cd "$ROOT"
+mkdir -p .host
+mount -t proc -o nosuid,nodev,noexec proc proc
+mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys
+mount -t tmpfs -o nosuid,mode=755 tmpfs dev
+mkdir dev/pts dev/shm
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts
+mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs dev/shm
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+for device in null zero full random urandom tty; do
+    touch "dev/$device"
+    mount --bind "/dev/$device" "dev/$device"
+done
+mount -t tmpfs -o nosuid,nodev,mode=755 tmpfs run
+mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs tmp
+pivot_root . .host
+umount -l /.host
+exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
+"""
+
+
+class System:
+    """One copy of the system.
+
+    :param root: its folder
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run(
+        self, *arguments: str, check: bool = True, limit_s: float = COMMAND_S
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program as root in it; all it started ends with it.
+
+        :param check: fail when the program's exit code is not 0
+        """
+        done = subprocess.run(
+            [
+                *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"),
+                *("sh", "-c", ENTER, "enter", *arguments),
+            ],
+            env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "ROOT": str(self.root)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def copy_in(self, file: Path) -> str:
+        """Copy a file into its root folder; return the path in it."""
+        shutil.copy2(file, self.root / file.name)
+        return f"/{file.name}"
+
+    def owner(self, path: str) -> str:
+        """Return owner, group and mode of a path, e.g. ``root:root 755``."""
+        return self.run("stat", "-c", "%U:%G %a", path).stdout.strip()
+
+
+def make_base() -> Path:
+    """Return the untouched system, made when absent."""
+    if os.geteuid() != 0:
+        raise RuntimeError("a Debian system is made and entered by root: run this as root")
+    missing = [name for name in ("debootstrap", "unshare", "pivot_root") if not find(name)]
+    if missing:
+        raise RuntimeError(
+            f"missing: {', '.join(missing)}: apt-get install debootstrap util-linux"
+        )
+    digest = hashlib.sha256(f"{SUITE} {WITH}".encode()).hexdigest()[:12]
+    base = REPOSITORY / ".tox" / "systems" / f"{SUITE}-{digest}"
+    base.parent.mkdir(parents=True, exist_ok=True)
+    with base.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (base / ".made").exists():
+            shutil.rmtree(base, ignore_errors=True)
+            debootstrap(base)
+            (base / ".made").touch()
+    return base
+
+
+def debootstrap(base: Path) -> None:
+    """Make the system; without a mirror of this machine's apt, from Debian's own."""
+    command = ["debootstrap", "--variant=minbase", f"--include={WITH}", SUITE, str(base)]
+    mirror = host_mirror()
+    done = subprocess.run(
+        [*command, *([mirror] if mirror else [])],
+        env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=MAKE_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"debootstrap: {done.stdout[-3000:]}{done.stderr[-1000:]}"
+
+
+def host_mirror() -> str | None:
+    """Return the mirror this machine's apt takes the suite from, if it says."""
+    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    for file in files:
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        for stanza in text.split("\n\n"):
+            if re.search(rf"^Suites:.*\b{SUITE}(\s|$)", stanza, re.MULTILINE):
+                found = re.search(r"^URIs:\s*(\S+)", stanza, re.MULTILINE)
+            else:
+                found = re.search(rf"^deb (?:\[[^]]*\] )?(\S+) {SUITE} ", stanza, re.MULTILINE)
+            if found:
+                return found[1]
+    return None
+
+
+def find(program: str) -> str | None:
+    """Return where a program is, also among the administrator's."""
+    return shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+
+
+def copy(base: Path, to: Path) -> System:
+    """Return a fresh copy of the system."""
+    command = ["cp", "--archive", "--reflink=auto", str(base), str(to)]
+    subprocess.run(command, check=True, timeout=COMMAND_S)
+    return System(to)
