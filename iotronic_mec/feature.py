@@ -194,12 +194,13 @@ class Access(Protocol):
         :raises NotFound: ``lent.missing``: it does not pass any more
         """
 
-    def still_passes(self, connection: Any, request: str) -> bool:
+    def still_passes(self, connection: Any, request: str, board: str) -> bool:
         """Say whether all grants an order was counted for let it pass at this moment.
 
         An order under no grant passes.
 
         :param request: uuid of the order
+        :param board: of an order to many boards, the one that is meant
         """
 
 
@@ -231,7 +232,7 @@ class NoAccess:
         """Let nothing pass."""
         raise lent.missing
 
-    def still_passes(self, connection: Any, request: str) -> bool:
+    def still_passes(self, connection: Any, request: str, board: str) -> bool:
         """Say that nothing was lent for it."""
         return True
 

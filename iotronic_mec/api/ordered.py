@@ -18,6 +18,16 @@ class AcceptedShape(Shape):
     links: list[LinkShape]
 
 
+class FleetAcceptedShape(Shape):
+    """A request for the boards of a fleet."""
+
+    request: str
+    state: str
+    total: int
+    pending_requests: int
+    links: list[LinkShape]
+
+
 def answered(call: Call, done: Mapping[str, Any], *, wait: bool) -> Answer:
     """Return the answer to an order.
 
@@ -34,3 +44,19 @@ def answered(call: Call, done: Mapping[str, Any], *, wait: bool) -> Answer:
         "links": links.links(call, "requests", done["request"]),
     }
     return Answer(status=202, body=body, headers={**headers, "Location": where})
+
+
+def answered_fleet(call: Call, made: Mapping[str, Any]) -> Answer:
+    """Return the answer to an order to the boards of a fleet: where to find its results.
+
+    :param made: what the command gave: ``request``, ``state``, ``total``, ``pending``
+    """
+    body = {
+        "request": made["request"],
+        "state": made["state"],
+        "total": made["total"],
+        "pending_requests": made["pending"],
+        "links": links.links(call, "requests", made["request"]),
+    }
+    where = links.location(call, "requests", made["request"])
+    return Answer(body=body, headers={"Location": where, "X-IoT-Request": str(made["request"])})

@@ -105,6 +105,46 @@ class Fleets:
         )
         return read_answer(self._transport.send(call))
 
+    def inject(self, fleet: str, plugin: str, *, onboot: bool = False) -> Answer:
+        """Send a plugin to all boards of a fleet; the answer is a request, as of :meth:`act`.
+
+        :param onboot: start it with the board
+        :raises Conflict: the fleet has no boards
+        """
+        segment(plugin, "plugin")
+        body = {"plugin": plugin, "onboot": onboot}
+        call = Call(method="PUT", path=f"{_path(fleet)}/plugins", json=body)
+        return read_answer(self._transport.send(call))
+
+    def act_on_plugin(
+        self,
+        fleet: str,
+        plugin: str,
+        action: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Answer:
+        """Have all boards of a fleet do something with a plugin; the answer is a request.
+
+        Boards that do not hold it have a result that says so.
+
+        :param action: one of the constants of :mod:`iotronic_mec.sdk.injection`
+        :raises Conflict: the fleet has no boards, or the plugin is not for this
+        """
+        call = Call(
+            method="POST",
+            path=f"{_path(fleet)}/plugins/{segment(plugin, 'plugin')}",
+            json={"action": action, "parameters": dict(parameters or {})},
+            idempotency_key=idempotency_key,
+        )
+        return read_answer(self._transport.send(call))
+
+    def remove_plugin(self, fleet: str, plugin: str) -> Answer:
+        """Take a plugin off all boards of a fleet; the answer is a request."""
+        path = f"{_path(fleet)}/plugins/{segment(plugin, 'plugin')}"
+        return read_answer(self._transport.send(Call(method="DELETE", path=path)))
+
     def boards(self, fleet: str, *, limit: int | None = None, **filters: Json) -> Iterator[Board]:
         """Yield the boards of a fleet, with all fields.
 

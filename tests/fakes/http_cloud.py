@@ -331,6 +331,12 @@ class HttpCloud:
         self.find("fleets", name)
         return self._accepted(None)
 
+    def on_fleet_plugin(self, seen: Seen, name: str, plugin: str = "") -> Reply:
+        """An order on a plugin to all boards of a fleet."""
+        self.find("fleets", name)
+        self.find("plugins", plugin or seen.body["plugin"])
+        return self._accepted(None)
+
     def on_injections(self, seen: Seen, name: str) -> Reply:
         """What is injected."""
         self.find("boards", name)
@@ -525,6 +531,8 @@ ROUTES = (
     (rf"POST /v1/boards/{NAME}/enrolment-code", "on_code"),
     (rf"POST /v1/boards/{NAME}/action", "on_board_action"),
     (rf"POST /v1/fleets/{NAME}/action", "on_fleet_action"),
+    (rf"PUT /v1/fleets/{NAME}/plugins", "on_fleet_plugin"),
+    (rf"(?:POST|DELETE) /v1/fleets/{NAME}/plugins/(?P<plugin>[^/]+)", "on_fleet_plugin"),
     (rf"GET /v1/boards/{NAME}/plugins", "on_injections"),
     (rf"PUT /v1/boards/{NAME}/plugins", "on_inject"),
     (rf"POST /v1/boards/{NAME}/plugins/(?P<plugin>[^/]+)", "on_plugin_action"),

@@ -240,6 +240,8 @@ BODIES: dict[str, Body] = {
     "POST /v1/boards/{board}/webservices/renew": lambda things: {},
     "PUT /v1/boards/{board}/webservices": lambda things: {"name": "cam", "port": 8080},
     "POST /v1/fleets/{fleet}/action": lambda things: {"action": "DevicePing"},
+    "PUT /v1/fleets/{fleet}/plugins": lambda things: {"plugin": things.get("plugin")},
+    "POST /v1/fleets/{fleet}/plugins/{plugin}": lambda things: {"action": "PluginCall"},
     "PUT /v1/quotas/{project}": lambda things: {"limits": {"boards": 5}},
     "POST /healthcheck/boards/{board}": lambda things: {"say": "x"},
     "PUT /v1/boards/{board}/ports": lambda things: {"network": NETWORK},

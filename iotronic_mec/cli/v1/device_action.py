@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from iotronic_mec.cli.arguments import json_object, merged, pair, positive, typed_pair
-from iotronic_mec.cli.columns import Row, Rows, many
-from iotronic_mec.cli.command import Listing, Ordering, add_waiting
-from iotronic_mec.cli.exits import FAILED
-from iotronic_mec.cli.progress import Bar
+from iotronic_mec.cli.columns import Row, Rows
+from iotronic_mec.cli.command import Ordering
 from iotronic_mec.cli.v1.board import with_board
-from iotronic_mec.cli.v1.fleet import with_fleet
+from iotronic_mec.cli.v1.fleet import FleetOrdering
 
 
 class _OrderBoard(Ordering):
@@ -198,7 +196,7 @@ class ResetBoard(_OrderBoard):
         return self.order(parsed_args, "DeviceFactoryReset", {"identity": identity})
 
 
-class ActOnFleet(Listing):
+class ActOnFleet(FleetOrdering):
     """Have all boards of a fleet do an action, and show what each made of it
 
     Boards that are not online are listed as rejected. The exit code is 1 unless
@@ -207,7 +205,7 @@ class ActOnFleet(Listing):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return the parser."""
-        parser = with_fleet(super().get_parser(prog_name))
+        parser = super().get_parser(prog_name)
         parser.add_argument("action", metavar="ACTION", help="as DevicePing or DeviceEcho")
         parser.add_argument(
             "--parameter",
@@ -216,25 +214,10 @@ class ActOnFleet(Listing):
             action="append",
             help="parameter of the action; can be repeated",
         )
-        add_waiting(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Rows:
         """Order it."""
         fleet, action = parsed_args.fleet, parsed_args.action
         answer = self.cloud.fleets.act(fleet, action, merged(None, parsed_args.parameter))
-        request = str(answer.request)
-        if parsed_args.wait:
-            quiet = self.app.options.verbose_level == 0
-            bar = Bar(self.app.stderr, f"{action} on {fleet}", quiet=quiet)
-            try:
-                ended = self.cloud.requests.wait(
-                    request, timeout_s=parsed_args.timeout, progress=bar
-                )
-            finally:
-                bar.close()
-            self.exit_code = self.exit_code if ended.state == "succeeded" else FAILED
-        else:
-            self.say(f"request {request}; 'request wait {request}' waits for it")
-        results = self.cloud.requests.iterate_results(request)
-        return many(results, ("board_uuid", "state", "message", "cause"))
+        return self.finish(answer, f"{action} on {fleet}", parsed_args)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from iotronic_mec.cli import exits
 from iotronic_mec.cli.arguments import json_object
 from iotronic_mec.cli.columns import Row, Rows, many, one
-from iotronic_mec.cli.command import Doing, Listing, Showing
+from iotronic_mec.cli.command import Doing, Listing, Showing, add_waiting
+from iotronic_mec.cli.progress import Bar
 from iotronic_mec.cli.v1.board import LISTED as BOARD_COLUMNS
 from iotronic_mec.cli.v1.board import add_limit
+from iotronic_mec.sdk.answer import Answer
 
 LISTED = ("uuid", "name", "description")
 
@@ -160,6 +163,40 @@ class ListFleetBoards(Listing):
             parsed_args.fleet, limit=parsed_args.limit, status=parsed_args.status
         )
         return many(boards, BOARD_COLUMNS)
+
+
+class FleetOrdering(Listing):
+    """A command that has the boards of a fleet do something, and lists each one's result."""
+
+    def get_epilog(self) -> str:
+        """Return the exit codes."""
+        return exits.WAITING_EPILOG
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Return a parser that knows the fleet and how long to wait."""
+        parser = with_fleet(super().get_parser(prog_name))
+        add_waiting(parser)
+        return parser
+
+    def finish(self, answer: Answer, what: str, parsed_args: argparse.Namespace) -> Rows:
+        """Wait for all boards unless told not to, and list their results.
+
+        :param what: what is being done, in words, for the progress
+        """
+        request = str(answer.request)
+        if parsed_args.wait:
+            bar = Bar(self.app.stderr, what, quiet=self.app.options.verbose_level == 0)
+            try:
+                ended = self.cloud.requests.wait(
+                    request, timeout_s=parsed_args.timeout, progress=bar
+                )
+            finally:
+                bar.close()
+            self.exit_code = self.exit_code if ended.state == "succeeded" else exits.FAILED
+        else:
+            self.say(f"request {request}; 'request wait {request}' waits for it")
+        results = self.cloud.requests.iterate_results(request)
+        return many(results, ("board_uuid", "state", "message", "cause"))
 
 
 def with_fleet(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

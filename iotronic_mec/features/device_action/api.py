@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import orjson
 
-from iotronic_mec.api import links
 from iotronic_mec.api.controller import Answer, Call
 from iotronic_mec.api.fields import Words
-from iotronic_mec.api.ordered import AcceptedShape, answered
+from iotronic_mec.api.ordered import AcceptedShape, FleetAcceptedShape, answered, answered_fleet
 from iotronic_mec.feature import Route
 from iotronic_mec.features.device_action.schema import (
     ActionBody,
-    FleetAcceptedShape,
     FleetActionBody,
     read_parameters,
 )
@@ -45,15 +43,7 @@ def fleet_action(call: Call) -> Answer:
         action=call.body.action,
         parameters=read_parameters(call.body.action, call.body.parameters),
     )
-    body = {
-        "request": made["request"],
-        "state": made["state"],
-        "total": made["total"],
-        "pending_requests": made["pending"],
-        "links": links.links(call, "requests", made["request"]),
-    }
-    where = links.location(call, "requests", made["request"])
-    return Answer(body=body, headers={"Location": where, "X-IoT-Request": made["request"]})
+    return answered_fleet(call, made)
 
 
 ROUTES = (

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from iotronic_mec.context import Context
@@ -27,7 +25,7 @@ from iotronic_mec.features.device_action.model import (
 )
 from iotronic_mec.features.fleet import store as fleet_store
 from iotronic_mec.features.fleet.model import Fleet
-from iotronic_mec.features.request.commands import FLEET_SENDERS, RequestCommands
+from iotronic_mec.features.request.commands import RequestCommands
 from iotronic_mec.features.request.model import (
     FLEET,
     Operation,
@@ -35,8 +33,10 @@ from iotronic_mec.features.request.model import (
     OperationRejected,
     Order,
     Request,
+    fleet_life_s,
+    refused,
 )
-from iotronic_mec.operation import QUEUED, REJECTED, cause
+from iotronic_mec.operation import QUEUED
 from iotronic_mec.rpc.expose import expose
 from lightning_agent.protocol.errors import BadMessage
 
@@ -138,7 +138,7 @@ class DeviceActionCommands:
         parts = [
             (_part(context, request, kind, given, target, now), target.agent) for target in targets
         ]
-        stored = self._requests.accept_many(context, request, parts)
+        stored = self._requests.accept_many(context, request, lambda _: parts)
         return {
             "request": stored.uuid,
             "state": stored.state,
@@ -159,9 +159,7 @@ class DeviceActionCommands:
         now: datetime,
     ) -> Request:
         online = sum(target.status == ONLINE for target in targets)
-        # each board has its time once its turn has come
-        turns = ceil(online / FLEET_SENDERS) + 1
-        life_s = turns * self._parts.settings.board_call_timeout_s + (kind.life_s or 0.0)
+        life_s = fleet_life_s(online, self._parts.settings.board_call_timeout_s)
         return Request(
             uuid=context.new_uuid("request"),
             project=fleet.project,
@@ -173,7 +171,7 @@ class DeviceActionCommands:
             pending=len(targets),
             total=len(targets),
             created_at=now,
-            deadline_at=now + timedelta(seconds=life_s),
+            deadline_at=now + timedelta(seconds=life_s + (kind.life_s or 0.0)),
         )
 
 
@@ -220,8 +218,7 @@ def _part(
     try:
         check_online(target)
     except BoardOffline as error:
-        told = cause(error.code, error.message)
-        return replace(part, state=REJECTED, cause=told, finished_at=now)
+        return refused(part, error, now)
     return part
 
 

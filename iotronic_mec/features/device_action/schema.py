@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from iotronic_mec.api.fields import Body, Boolean, JSONObject, LinkShape, Shape
+from iotronic_mec.api.fields import Body, Boolean, JSONObject
 from iotronic_mec.api.problem import invalid
 from iotronic_mec.features.device_action.model import BadActionParameters, find_action
 from lightning_agent.protocol.device import (
@@ -53,16 +53,6 @@ class FleetActionBody(Body):
     parameters: JSONObject = Field(
         default_factory=dict, description="by action, see the page on actions of the manual"
     )
-
-
-class FleetAcceptedShape(Shape):
-    """A request for the boards of a fleet."""
-
-    request: str
-    state: str
-    total: int
-    pending_requests: int
-    links: list[LinkShape]
 
 
 class NoParameters(Body):

@@ -123,9 +123,12 @@ class GrantAccess:
         details |= {} if request is None else {"request": request}
         self._audit(connection, context, "grant.use", KIND, leaf.uuid, details=details)
 
-    def still_passes(self, connection: Any, request: str) -> bool:
-        """Look at the grants an order was counted for; its own use is no hindrance."""
-        for use in store.uses_of_request(connection, request):
+    def still_passes(self, connection: Any, request: str, board: str) -> bool:
+        """Look at the grants an order was counted for; its own use is no hindrance.
+
+        :param board: of an order to many only what concerns this one is looked at
+        """
+        for use in store.uses_of_request(connection, request, board):
             leaf = store.find_grant(connection, use.grant)
             place = self._lendable[use.kind].find(connection, use.target)
             if leaf is None:

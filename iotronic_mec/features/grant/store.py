@@ -212,10 +212,16 @@ def uses_for_request(connection: Connection, request: str, user: str) -> list[st
     return [row.grant for row in rows]
 
 
-def uses_of_request(connection: Connection, request: str) -> list[Use]:
-    """Return what was counted for an order; none for one under no grant."""
-    rows = connection.execute(select(grant_use).where(grant_use.c.request == request))
-    return [_use(row) for row in rows]
+def uses_of_request(connection: Connection, request: str, board: str) -> list[Use]:
+    """Return what was counted for an order to a board; none for one under no grant.
+
+    An order to many boards is counted for each: what is other boards' is left out,
+    and what they share is there once.
+    """
+    concerns = (grant_use.c.kind != "board") | (grant_use.c.target == board)
+    rows = connection.execute(select(grant_use).where(grant_use.c.request == request, concerns))
+    found = [_use(row) for row in rows]
+    return list({(use.grant, use.kind, use.target, use.action): use for use in found}.values())
 
 
 def prune_uses(connection: Connection, before: datetime, limit: int) -> int:

@@ -7,15 +7,27 @@ but its owner's; whoever owns the board may always stop it and take it off.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iotronic_mec import ids
 from iotronic_mec.context import Context
 from iotronic_mec.feature import Parts
+from iotronic_mec.features.blob import store as blob_store
 from iotronic_mec.features.board import access as board_access
 from iotronic_mec.features.board.model import Target
 from iotronic_mec.features.injection import store
+from iotronic_mec.features.injection.model import (
+    CHANGES_BOARD,
+    LEASED,
+    PENDING,
+    REMOVED,
+    STARTS,
+    Injection,
+    use_target,
+    wish_of,
+)
 from iotronic_mec.features.lease import commands as leases
 from iotronic_mec.features.lease import store as lease_store
 from iotronic_mec.features.lease.model import PLUGIN
@@ -151,3 +163,63 @@ def note_inject(parts: Parts, connection: Connection, spot: Spot, onboot: bool) 
 def is_leased(connection: Connection, spot: Spot) -> bool:
     """Say whether a plugin goes on under grants on a board."""
     return bool(lease_store.find(connection, spot.board.uuid, PLUGIN, spot.plugin.uuid))
+
+
+def want(parts: Parts, connection: Connection, spot: Spot, onboot: bool) -> None:
+    """Want a plugin's present bundle on a board from now on; the quota is the caller's."""
+    wanted = Injection(
+        board=spot.board.uuid,
+        plugin=spot.plugin.uuid,
+        status=PENDING,
+        onboot=note_inject(parts, connection, spot, onboot),
+        digest=spot.plugin.digest,
+        size=spot.plugin.size,
+        created_at=parts.clock.now(),
+    )
+    target, project = use_target(wanted.board, wanted.plugin), spot.plugin.project
+    now = wanted.created_at
+    blob_store.unuse(connection, project, "injection", target, now=now)
+    blob_store.use(connection, project, wanted.digest, wanted.size, "injection", target, now=now)
+    store.put(connection, wanted)
+
+
+def want_run(
+    parts: Parts, connection: Connection, spot: Spot, action: str, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Note, with the order, whether a plugin should run; return what the order has besides.
+
+    :param given: the parameters of the order
+    """
+    besides: dict[str, Any] = {}
+    if action not in CHANGES_BOARD:
+        return besides
+    values: dict[str, Any] = {"running": action in STARTS}
+    if action in STARTS:
+        if given.get("parameters") is not None:
+            values["parameters"] = given["parameters"]
+        # stored with the order: without its lease it must not be sent
+        if note_start(parts, connection, spot, anew=action == "PluginReboot"):
+            besides[LEASED] = True
+    store.change(connection, spot.board.uuid, spot.plugin.uuid, values)
+    return besides
+
+
+def want_no_more(
+    parts: Parts, connection: Connection, spot: Spot, *, cancellable: bool
+) -> dict[str, Any]:
+    """Want a board to be without a plugin; return what the order has besides.
+
+    :param cancellable: whether the order waits, so that it may be taken back
+    """
+    besides: dict[str, Any] = {}
+    board, plugin = spot.board.uuid, spot.plugin.uuid
+    # from now on the board is to be without it, whatever the answer
+    gone = store.find_injection(connection, board, plugin)
+    if gone is not None and cancellable:
+        # for as long as the order can be cancelled
+        besides[REMOVED] = wish_of(gone, leased=is_leased(connection, spot))
+    store.remove(connection, board, plugin)
+    target = use_target(board, plugin)
+    now = parts.clock.now()
+    blob_store.unuse(connection, spot.plugin.project, "injection", target, now=now)
+    return besides

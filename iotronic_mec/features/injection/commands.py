@@ -4,36 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from iotronic_mec import errors
 from iotronic_mec.context import Context
 from iotronic_mec.feature import Parts
-from iotronic_mec.features.blob import store as blob_store
 from iotronic_mec.features.board.commands import check_online, outcome
 from iotronic_mec.features.injection import store
 from iotronic_mec.features.injection.access import (
     Spot,
     find_spot,
-    is_leased,
-    note_inject,
-    note_start,
+    want,
+    want_no_more,
+    want_run,
 )
 from iotronic_mec.features.injection.model import (
     ACTIONS,
     BY_CAUSE,
+    CHANGES_BOARD,
     INJECT,
-    LEASED,
-    PENDING,
     REMOVE,
-    REMOVED,
-    Injection,
     InvalidPluginAction,
     NotCallable,
     OnlyCallable,
-    use_target,
-    wish_of,
 )
 from iotronic_mec.features.injection.reports import board_deleted
 from iotronic_mec.features.plugin.model import Plugin, check_parameters
@@ -51,10 +44,6 @@ MAX_LINES = 1000
 """Most log lines in one answer."""
 
 _NEEDS_PARAMETERS = frozenset({"PluginCall", "PluginStart", "PluginReboot"})
-STARTS = frozenset({"PluginStart", "PluginReboot"})
-"""Actions that need a lease under a grant."""
-
-_CHANGES_BOARD = frozenset({"PluginStart", "PluginStop", "PluginReboot"})
 
 
 class InjectionCommands:
@@ -86,37 +75,14 @@ class InjectionCommands:
             return repeated
         place = self._spot(context, board, plugin, "plugin.inject")
         check_online(place.board)
-        now = self._parts.clock.now()
-        wanted = Injection(
-            board=place.board.uuid,
-            plugin=place.plugin.uuid,
-            status=PENDING,
-            onboot=onboot,
-            digest=place.plugin.digest,
-            size=place.plugin.size,
-            created_at=now,
-        )
 
         def before(connection: Connection) -> None:
-            row = replace(wanted, onboot=note_inject(self._parts, connection, place, onboot))
-            target = use_target(wanted.board, wanted.plugin)
-            project = place.plugin.project
-            if store.find_injection(connection, wanted.board, wanted.plugin) is None:
+            if not store.is_injected(connection, place.board.uuid, place.plugin.uuid):
                 self._parts.quota.check(connection, place.board.project, "injections")
-            blob_store.unuse(connection, project, "injection", target, now=now)
-            blob_store.use(
-                connection,
-                project,
-                wanted.digest,
-                wanted.size,
-                "injection",
-                target,
-                now=now,
-            )
-            store.put(connection, row)
+            want(self._parts, connection, place, onboot)
 
         # the digest says which bundle an answer that comes late is about
-        bundle = {"digest": wanted.digest}
+        bundle = {"digest": place.plugin.digest}
         order = self._order(context, place, INJECT, "plugin.inject", bundle, record_first=True)
         return self._run(context, order, before, wait=wait)
 
@@ -142,25 +108,22 @@ class InjectionCommands:
         :raises AlreadyRunning: PluginStart of one that runs there
         :raises NotRunning: PluginStop of one that does not
         """
-        procedure = ACTIONS.get(action)
-        if procedure is None:
-            raise InvalidPluginAction(
-                f"action: {action[:40]!r} is not known; known are {', '.join(sorted(ACTIONS))}",
-                details={"field": "action", "known": sorted(ACTIONS)},
-            )
+        procedure = find_procedure(action)
         repeated = self._repeated(context, wait=wait)
         if repeated is not None:
             return repeated
         place = self._spot(context, board, plugin, procedure)
         with self._parts.database.read() as connection:
             store.check_injected(connection, place.board.uuid, place.plugin.uuid)
-        _check_callable(action, place.plugin)
-        given = _parameters(action, place.plugin, parameters or {})
+        given = read_parameters(action, place.plugin, parameters or {})
         check_online(place.board)
-        changes = action in _CHANGES_BOARD
+        changes = action in CHANGES_BOARD
         order = self._order(context, place, action, procedure, given, record_first=changes)
-        before = self._desire(order, place, given) if changes else None
-        return self._run(context, order, before, wait=wait)
+
+        def before(connection: Connection) -> None:
+            order.parameters.update(want_run(self._parts, connection, place, action, given))
+
+        return self._run(context, order, before if changes else None, wait=wait)
 
     @expose
     def remove(
@@ -178,18 +141,11 @@ class InjectionCommands:
         with self._parts.database.read() as connection:
             store.get_injection(connection, place.board.uuid, place.plugin.uuid)
         check_online(place.board)
-        now = self._parts.clock.now()
         order = self._order(context, place, REMOVE, "plugin.remove", record_first=True)
 
         def before(connection: Connection) -> None:
-            # from now on the board is to be without it, whatever the answer
-            gone = store.find_injection(connection, place.board.uuid, place.plugin.uuid)
-            if gone is not None and not wait:
-                # for as long as the order can be cancelled
-                order.parameters[REMOVED] = wish_of(gone, leased=is_leased(connection, place))
-            store.remove(connection, place.board.uuid, place.plugin.uuid)
-            target = use_target(place.board.uuid, place.plugin.uuid)
-            blob_store.unuse(connection, place.plugin.project, "injection", target, now=now)
+            besides = want_no_more(self._parts, connection, place, cancellable=not wait)
+            order.parameters.update(besides)
 
         return self._run(context, order, before, wait=wait)
 
@@ -238,24 +194,6 @@ class InjectionCommands:
             record_first=record_first,
         )
 
-    def _desire(self, order: Order, place: Spot, given: Mapping[str, Any]) -> Any:
-        """Return what notes, with the order, whether the plugin should run."""
-        action = order.action
-        running = action != "PluginStop"
-        values: dict[str, Any] = {"running": running}
-        if running and given.get("parameters") is not None:
-            values["parameters"] = given["parameters"]
-
-        def before(connection: Connection) -> None:
-            if action in STARTS:
-                anew = action == "PluginReboot"
-                # stored with the order: without its lease it must not be sent
-                if note_start(self._parts, connection, place, anew=anew):
-                    order.parameters[LEASED] = True
-            store.change(connection, place.board.uuid, place.plugin.uuid, values)
-
-        return before
-
 
 def forget_board(parts: Parts, connection: Connection, board: str) -> None:
     """Want no plugin on a board any more, and let their bundles go."""
@@ -276,20 +214,33 @@ def _told() -> Iterator[None]:
         raise kind(error.message, details=error.details) from error
 
 
-def _check_callable(action: str, plugin: Plugin) -> None:
+def find_procedure(action: str) -> str:
+    """Return the board's procedure for an action of a plugin.
+
+    :raises InvalidPluginAction: there is no such action
+    """
+    procedure = ACTIONS.get(action)
+    if procedure is None:
+        raise InvalidPluginAction(
+            f"action: {action[:40]!r} is not known; known are {', '.join(sorted(ACTIONS))}",
+            details={"field": "action", "known": sorted(ACTIONS)},
+        )
+    return procedure
+
+
+def read_parameters(action: str, plugin: Plugin, given: dict[str, Any]) -> dict[str, Any]:
+    """Return what the board gets beside the plugin's uuid.
+
+    :raises NotCallable: PluginCall of a plugin that is started and stopped
+    :raises OnlyCallable: PluginStart of a plugin that is called
+    :raises errors.BadRequest: names the parameter and the rule
+    """
     if action == "PluginCall" and not plugin.callable:
         raise NotCallable(
             f"plugin {plugin.name} is not callable: use PluginStart, or make it callable"
         )
-    if action in ("PluginStart", "PluginReboot", "PluginStop") and plugin.callable:
+    if action in CHANGES_BOARD and plugin.callable:
         raise OnlyCallable(f"plugin {plugin.name} is callable: use PluginCall")
-
-
-def _parameters(action: str, plugin: Plugin, given: dict[str, Any]) -> dict[str, Any]:
-    """Return what the board gets beside the plugin's uuid.
-
-    :raises errors.BadRequest: names the parameter and the rule
-    """
     if action in _NEEDS_PARAMETERS:
         if action == "PluginReboot" and not given:
             return {"parameters": None}

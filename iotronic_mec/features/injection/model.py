@@ -49,6 +49,12 @@ ACTIONS = {
 }
 """Plugin actions, and the board's procedures for them."""
 
+STARTS = frozenset({"PluginStart", "PluginReboot"})
+"""Actions that need a lease under a grant."""
+
+CHANGES_BOARD = frozenset({*STARTS, "PluginStop"})
+"""Actions after which the board is another than before."""
+
 LEASED = "leased"
 """Parameter of a start under a grant: without a lease the board must not begin."""
 

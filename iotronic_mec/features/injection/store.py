@@ -23,12 +23,17 @@ _HOLDS = Prepared(
 )
 
 
+def is_injected(connection: Connection, board_uuid: str, plugin_uuid: str) -> bool:
+    """Say whether a plugin is wanted on a board."""
+    return _HOLDS.execute(connection, board=board_uuid, plugin=plugin_uuid).first() is not None
+
+
 def check_injected(connection: Connection, board_uuid: str, plugin_uuid: str) -> None:
     """Let a plugin that is wanted on the board pass.
 
     :raises InjectionNotFound: it is not
     """
-    if _HOLDS.execute(connection, board=board_uuid, plugin=plugin_uuid).first() is None:
+    if not is_injected(connection, board_uuid, plugin_uuid):
         raise InjectionNotFound(
             f"plugin {plugin_uuid} is not injected on board {board_uuid}; "
             "inject it with PUT /v1/boards/{board}/plugins"

@@ -26,6 +26,7 @@ from iotronic_mec.context import Context, system_context
 from iotronic_mec.feature import Parts
 from iotronic_mec.features.request import store
 from iotronic_mec.features.request.model import (
+    FLEET_SENDERS,
     Operation,
     Order,
     Request,
@@ -34,6 +35,7 @@ from iotronic_mec.features.request.model import (
     failure_of,
     overdue_end,
     request_of,
+    waiting,
     withdrawn,
 )
 from iotronic_mec.features.request.reports import RequestEnds
@@ -63,11 +65,8 @@ LOG = logging.getLogger(__name__)
 SENDERS = 8
 """Threads that send queued orders."""
 
-FLEET_SENDERS = 16
-"""Threads that send the orders of fleets, beside the others: a large fleet of
-silent boards keeps nobody else waiting."""
-
 Before = Callable[["Connection"], None]
+Make = Callable[["Connection"], Sequence[tuple[Operation, str | None]]]
 
 
 class RequestCommands(RequestEnds):
@@ -153,40 +152,39 @@ class RequestCommands(RequestEnds):
         return part
 
     def accept_many(
-        self, context: Context, request: Request, parts: Sequence[tuple[Operation, str | None]]
+        self, context: Context, request: Request, make: Make, **details: object
     ) -> Request:
         """Store one order for many boards, have it sent, and return at once.
 
         :param request: of the kind :data:`~…model.FLEET`
-        :param parts: an operation for each board, and the board's wamp agent; those
-            that are not queued have ended before they began
+        :param make: gives, in the transaction, an operation for each board and the board's
+            wamp agent; those that are not queued have ended before they began
+        :param details: what the audit tells of it besides
         :returns: the request as it is stored, also for a repeated one
         """
-        queued = [pair for pair in parts if pair[0].state == QUEUED]
-        ended = [part for part, _ in parts if part.state != QUEUED]
+        queued: list[tuple[Operation, str | None]] = []
 
         def change(connection: Connection) -> Request:
+            queued.clear()  # after a deadlock it runs once more
             known = store.find_request(connection, request.uuid)
             if known is not None:
-                queued.clear()
                 return known
             self._parts.quota.check(connection, request.project, "requests")
-            store.insert_order(
-                connection,
-                request,
-                *(replace(part, state=QUEUED, cause=None, finished_at=None) for part, _ in parts),
-            )
+            made = make(connection)
+            store.insert_order(connection, request, *(waiting(part) for part, _ in made))
             self._parts.audit(
                 connection,
-                context,
+                context.acting_in(request.project),
                 f"fleet.{request.action}",
                 "fleet",
                 request.board,
                 outcome="accepted",
-                details={"request": request.uuid, "boards": len(parts)},
+                details={"request": request.uuid, "boards": len(made), **details},
             )
-            for part in ended:
-                self.end_in(connection, context, part)
+            for part, _ in made:
+                if part.state != QUEUED:
+                    self.end_in(connection, context, part)
+            queued.extend(pair for pair in made if pair[0].state == QUEUED)
             return store.get_request(connection, None, request.uuid)
 
         stored = self._parts.database.write(change)
@@ -363,7 +361,7 @@ class RequestCommands(RequestEnds):
                 return
 
             def move(connection: Connection) -> bool:
-                if not self._parts.access.still_passes(connection, part.request):
+                if not self._parts.access.still_passes(connection, part.request, part.board):
                     # it was granted when it was ordered, and taken back since
                     self.end_in(connection, context, withdrawn(part, now))
                     return False

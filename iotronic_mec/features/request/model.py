@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 import orjson
@@ -140,6 +141,10 @@ ONE_BOARD = 0
 FLEET = 1
 """Kinds of requests. Source: spec/iotronic-api.md section 2.9."""
 
+FLEET_SENDERS = 16
+"""Threads that send the orders of fleets, beside the others: a large fleet of
+silent boards keeps nobody else waiting."""
+
 
 FAILURES: dict[str, type[Error]] = {
     FAILED: OperationFailed,
@@ -173,6 +178,26 @@ def request_of(part: Operation) -> Request:
         created_at=part.created_at,
         deadline_at=part.deadline_at,
     )
+
+
+def fleet_life_s(online: int, turn_s: float) -> float:
+    """Return how long an order to a fleet may take: each board has its time once its turn comes.
+
+    :param online: how many boards are sent to
+    :param turn_s: what one board has, seconds
+    """
+    return (ceil(online / FLEET_SENDERS) + 1) * turn_s
+
+
+def refused(part: Operation, error: Error, now: datetime) -> Operation:
+    """Return an operation that ended before it began; its board has no part in it."""
+    told = cause(str(error.to_wire()["code"]), error.message)
+    return replace(part, state=REJECTED, cause=told, finished_at=now)
+
+
+def waiting(part: Operation) -> Operation:
+    """Return an operation as it was before it ended."""
+    return replace(part, state=QUEUED, cause=None, finished_at=None)
 
 
 def reported(board: str, call: OperationCall, now: datetime) -> Operation:
