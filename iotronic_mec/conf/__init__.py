@@ -16,6 +16,7 @@ from oslo_config import cfg
 from iotronic_mec import hostname
 from iotronic_mec.conf import quota
 from iotronic_mec.conf.opts import GROUPS, register
+from iotronic_mec.conf.reach import PRETENDING
 from iotronic_mec.counted import Rate
 from iotronic_mec.errors import Error
 from iotronic_mec.feature import ReachSettings, Settings
@@ -124,6 +125,11 @@ def _reach(conf: cfg.ConfigOpts, folder: Path, content_url: str) -> ReachSetting
     for zone in zones:
         if not hostname.is_hostname(zone):
             raise BadConfiguration(f"{folder / FILE_NAME}: [reach] zones: {zone!r} is no zone")
+    if not zones and given.dns_driver not in PRETENDING:
+        raise BadConfiguration(
+            f"{folder / FILE_NAME}: [reach] zones: with dns_driver {given.dns_driver} the zones "
+            "in which tenants may take names must be given; a zone of their own"
+        )
     return ReachSettings(
         tunnel_driver=given.tunnel_driver,
         dns_driver=given.dns_driver,

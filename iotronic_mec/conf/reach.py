@@ -20,6 +20,9 @@ def _driver(family: str, does: str) -> cfg.StrOpt:
     )
 
 
+PRETENDING = frozenset({"fake", "none"})
+"""DNS drivers that tell no name server anything: tenants' names appear nowhere."""
+
 OPTIONS = [
     _driver("tunnel", "leads a public port to a port of a board"),
     _driver("dns", "tells a name server the names of boards"),
@@ -58,7 +61,8 @@ OPTIONS = [
     cfg.ListOpt(
         "zones",
         default=[],
-        help="DNS zones in which tenants may take names, as 'boards.example.org'; empty for any. "
-        "Names tenants choose appear in them: give a zone of their own. Read at the start.",
+        help="DNS zones in which tenants may take names, as 'boards.example.org'. Names tenants "
+        "choose appear in them: give a zone of their own. Empty for any, with the dns driver "
+        "'fake' only; a real one does not start without. Read at the start.",
     ),
 ]

@@ -59,12 +59,13 @@ PAUSE_S = 0.05
 class _Job(Generic[Result]):
     """One caller's function, and how it ended."""
 
-    __slots__ = ("error", "function", "leads", "ready", "result")
+    __slots__ = ("error", "function", "kept", "leads", "ready", "result")
 
     def __init__(self, function: Callable[[Connection], Result]) -> None:
         self.function = function
         self.result: Result | None = None
         self.error: BaseException | None = None
+        self.kept: list[Callable[[], None]] = []
         self.leads = False
         self.ready = threading.Event()
 
@@ -106,6 +107,7 @@ class Database:
         self._idle = threading.Condition(self._lock)
         self._connection: Connection | None = None
         self._after: list[Callable[[], None]] = []
+        self._running: _Job[Any] | None = None
         self._undone: list[Callable[[], None]] = []
         self._asked: list[tuple[Prepared, Callable[[Sequence[Any] | None], None]]] = []
         self.exclusive = writer is not None and writer.dialect.name == "sqlite"
@@ -117,6 +119,16 @@ class Database:
     def after_commit(self, function: Callable[[], None]) -> None:
         """Have a quick function called after every commit, in the writing thread."""
         self._after.append(function)
+
+    def when_kept(self, function: Callable[[], None]) -> None:
+        """Have a quick function called once what is being written now is durable.
+
+        From inside a function given to :meth:`write`, whose caller returns after it;
+        not called when nothing is kept, and once however often that function runs.
+        """
+        if self._running is None:
+            raise RuntimeError("nothing is being written")
+        self._running.kept.append(function)
 
     def after_undo(self, function: Callable[[], None]) -> None:
         """Have a quick function called whenever something written is undone.
@@ -227,6 +239,9 @@ class Database:
         began_s = time.perf_counter()
         try:
             self._commit(batch)
+            for job in batch:
+                for tell in job.kept if job.error is None else ():
+                    tell()
         finally:
             metrics.COMMITS.add(time.perf_counter() - began_s)
             with self._lock:
@@ -266,7 +281,7 @@ class Database:
         assert isinstance(driver, sqlite3.Connection)
         driver.execute("BEGIN IMMEDIATE")
         if len(batch) == 1:
-            if batch[0].run(connection):
+            if self._run(batch[0], connection):
                 driver.execute("COMMIT")
             else:
                 self._undo()
@@ -274,7 +289,7 @@ class Database:
             return
         for job in batch:
             driver.execute("SAVEPOINT job")
-            if not job.run(connection):
+            if not self._run(job, connection):
                 self._undo()
                 driver.execute("ROLLBACK TO job")
             driver.execute("RELEASE job")
@@ -313,7 +328,7 @@ class Database:
             return
         for job in batch:
             savepoint = connection.begin_nested()
-            if job.run(connection, server.flush):
+            if self._run(job, connection, server.flush):
                 savepoint.commit()
                 continue
             server.raise_transient(job.error)
@@ -321,7 +336,7 @@ class Database:
         server.commit(connection, transaction)
 
     def _alone(self, connection: Connection, transaction: RootTransaction, job: _Job[Any]) -> None:
-        if job.run(connection):
+        if self._run(job, connection):
             try:
                 server.commit(connection, transaction)
                 return
@@ -330,6 +345,20 @@ class Database:
         server.raise_transient(job.error)
         self._undo()
         transaction.rollback()
+
+    def _run(
+        self,
+        job: _Job[Any],
+        connection: Connection,
+        after: Callable[[Connection], None] | None = None,
+    ) -> bool:
+        """Run one caller's function; see :meth:`_Job.run`."""
+        job.kept.clear()
+        self._running = job
+        try:
+            return job.run(connection, after)
+        finally:
+            self._running = None
 
     def _undo(self) -> None:
         for function in self._undone:

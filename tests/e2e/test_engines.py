@@ -206,10 +206,11 @@ def test_connections_end_while_idle(database: Database, url: str) -> None:
 
 
 def test_connection_ends_within_a_change(database: Database, url: str) -> None:
-    """A change that lost its connection before the commit is run again and kept once."""
-    runs: list[int] = []
+    """A change that lost its connection before the commit is run again, kept and told once."""
+    runs, told = list[int](), list[int]()
 
     def change(connection: Connection) -> None:
+        database.when_kept(lambda: told.append(1))
         add(1)(connection)
         runs.append(1)
         if len(runs) == 1:
@@ -218,7 +219,7 @@ def test_connection_ends_within_a_change(database: Database, url: str) -> None:
 
     database.write(change)
 
-    assert len(runs) == 2
+    assert (len(runs), len(told)) == (2, 1)
     assert numbers(database) == [1, 2]
 
 

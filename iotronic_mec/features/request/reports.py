@@ -164,7 +164,8 @@ class RequestEnds:
         source: str | None = None,
     ) -> None:
         """Audit, event and hook of an end, in its transaction."""
-        metrics.OPERATIONS.add(ended.state)
+        # after the commit: a transaction that met a deadlock is run once more
+        self._parts.database.when_kept(lambda: metrics.OPERATIONS.add(ended.state))
         # the cause may be the board's: it must not keep its operation from ending
         code = str((ended.cause or {}).get("code", ""))[:MAX_CODE]
         details = {"request": ended.request, "operation": ended.uuid}

@@ -98,6 +98,18 @@ def test_database_of_a_newer_release(tmp_path: Path, capsys: pytest.CaptureFixtu
         ("iotronic_conf", "[api]\nmax_limt = 5\n", 1, ["Configuration", "max_limit is meant?"]),
         ("iotronic_conf", "[databases]\nx = 1\n", 1, ["Configuration", "[databases]", "database"]),
         ("iotronic_conf", "[oslo_messaging_rabbit]\nssl = no\n", 0, ["Configuration", "known"]),
+        (
+            "iotronic_conf",
+            "[reach]\ndns_driver = designate\n",
+            2,
+            ["Configuration", "[reach] zones", "designate"],
+        ),
+        (
+            "iotronic_conf",
+            "[reach]\ndns_driver = fake\nzones = a.example\n",
+            0,
+            ["Configuration", "known"],
+        ),
         ("iotronic_conf", "[storage]\ndriver = tape\n", 2, ["Drivers", "tape"]),
         ("iotronic_conf", "[metrics]\nport = 1\nhost = 0.0.0.0\n", 2, ["Metrics", "token_file"]),
         ("iotronic_conf", "[metrics]\nport = 9100\n", 0, ["Metrics", "9100"]),

@@ -50,6 +50,21 @@ def test_how_boards_are_reached(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "driver"),
+    [
+        ("dns_driver = designate\nzones = boards.example.org\n", "designate"),
+        ("dns_driver = none\n", "none"),
+        ("", "fake"),
+    ],
+)
+def test_zones_and_name_servers(tmp_path: Path, text: str, driver: str) -> None:
+    """A driver that tells a name server needs the zones; others may do without."""
+    (tmp_path / "iotronic.conf").write_text(f"[reach]\n{text}")
+
+    assert settings(tmp_path).reach.dns_driver == driver
+
+
 def test_file(tmp_path: Path) -> None:
     """The file in the state directory is read."""
     (tmp_path / "iotronic.conf").write_text(
@@ -74,6 +89,8 @@ def test_file(tmp_path: Path) -> None:
         "[reach]\nvif_port_max = 4\n",
         "[reach]\nport_min = 70000\n",
         "[reach]\nzones = ../etc\n",
+        "[reach]\ndns_driver = designate\n",
+        "[reach]\ndns_driver = designate\nzones = ,\n",
     ],
 )
 def test_wrong_file(tmp_path: Path, text: str) -> None:

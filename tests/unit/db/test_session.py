@@ -223,6 +223,54 @@ def test_after_commit_sees_the_change(database: Database) -> None:
     assert seen == [[1]]
 
 
+def counting(database: Database, told: list[int], number: int, *, fails: bool = False) -> Any:
+    """Return a change that adds a row and tells of it once it is kept."""
+
+    def change(connection: Connection) -> int:
+        database.when_kept(lambda: told.append(number))
+        return int(add(number, fails=fails)(connection))
+
+    return change
+
+
+def test_what_is_kept_is_told(database: Database) -> None:
+    """Once for each change that is kept, before its caller returns; not for the others."""
+    told: list[int] = []
+    alone = database.write(counting(database, told, 1))
+    told_alone = list(told)
+    with pytest.raises(LookupError):
+        database.write(counting(database, told, 2, fails=True))
+
+    changes = [counting(database, told, number, fails=number == 4) for number in (3, 4, 5)]
+    write_together(database, [*changes, add(1)])
+
+    assert (alone, told_alone) == (1, [1])
+    assert told == [1, 3, 5]
+    assert numbers(database) == [1, 3, 5]
+
+
+@pytest.mark.usefixtures("child")
+def test_what_a_failed_commit_lost_is_not_told(database: Database) -> None:
+    """Nothing is told of a change the commit undid; the next one is."""
+    told: list[int] = []
+
+    def change(connection: Connection) -> None:
+        database.when_kept(lambda: told.append(1))
+        refer_to_nothing(connection)
+
+    with pytest.raises(Conflict):
+        database.write(change)
+    database.write(counting(database, told, 2))
+
+    assert told == [2]
+
+
+def test_nothing_is_told_outside_of_a_change(database: Database) -> None:
+    """Who writes nothing has nothing that could be kept."""
+    with pytest.raises(RuntimeError, match="nothing is being written"):
+        database.when_kept(lambda: None)
+
+
 def test_too_many_wait(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """One caller more than may wait is told to come back."""
     monkeypatch.setattr(session, "MAX_WAITING", 0)

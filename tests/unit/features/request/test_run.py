@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from iotronic_mec import errors
+from iotronic_mec import errors, metrics
 from iotronic_mec.context import system_context
 from iotronic_mec.features import request
 from iotronic_mec.features.quota.access import Quotas
@@ -290,13 +290,27 @@ def test_failing_hook_keeps_nothing(core: Core, requests: RequestCommands, first
         raise errors.Conflict("planted")
 
     requests._parts = replace(core.parts, on_finished={"DeviceEcho": refuse})
+    counted = metrics.OPERATIONS.read("succeeded")
 
     with pytest.raises(errors.Conflict):
         requests.run(member(), replace(ECHO, record_first=first))
 
+    assert metrics.OPERATIONS.read("succeeded") == counted
     assert [part.state for part in core.operations()] == ["dispatched"] * first
     assert [outcome for _, outcome, _ in core.audited()] == ["accepted"] * first
     assert core.events() == []
+
+
+@FIRST
+def test_ends_are_counted_once(core: Core, requests: RequestCommands, first: bool) -> None:
+    """The metric counts an end when it is kept, not when it is told again."""
+    counted = metrics.OPERATIONS.read("succeeded")
+
+    ended = requests.run(member(), replace(ECHO, record_first=first))
+    again = requests.end(member(), ended)
+
+    assert again is False
+    assert metrics.OPERATIONS.read("succeeded") == counted + 1
 
 
 def test_before_is_in_the_transaction(core: Core, requests: RequestCommands) -> None:
