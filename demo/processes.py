@@ -68,17 +68,24 @@ class Processes:
         self._running: dict[str, subprocess.Popen[str]] = {}
 
     def start_cloud(
-        self, state_dir: Path, host: str, ports: tuple[int, int, int], limit_s: float
+        self,
+        state_dir: Path,
+        host: str,
+        ports: tuple[int, int, int],
+        limit_s: float,
+        *,
+        public_host: str | None = None,
     ) -> None:
         """Start ``iotronic-mec standalone`` and wait until it says it is ready.
 
+        :param public_host: name in the addresses given to boards; the host unless told
         :raises DemoFailed: with what it printed instead
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         control, content, wamp = (str(port) for port in ports)
         command = [script("iotronic-mec"), "standalone", "--state-dir", str(state_dir)]
         command += ["--host", host, "--port", control, "--content-port", content]
-        command += ["--wamp-port", wamp]
+        command += ["--wamp-port", wamp, "--public-host", public_host or host]
         process = self._start("cloud", command, subprocess.PIPE)
         ready = threading.Event()
         printed: list[str] = []

@@ -85,10 +85,12 @@ class Cloud:
     """``iotronic-mec standalone`` on a folder of its own.
 
     :param folder: for everything
+    :param public_host: name in the addresses given to boards
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, public_host: str = HOST) -> None:
         self.folder = folder
+        self._public_host = public_host
         self.state_dir = folder / "cloud"
         self.ports = free_ports()
         self._processes = Processes(folder)
@@ -125,7 +127,9 @@ class Cloud:
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""
         self._processes = Processes(self.folder)
-        self._processes.start_cloud(self.state_dir, HOST, self.ports, LIMIT_S)
+        self._processes.start_cloud(
+            self.state_dir, HOST, self.ports, LIMIT_S, public_host=self._public_host
+        )
 
     def stop(self) -> list[str]:
         """End it and its boards; return the command lines that had to be killed."""

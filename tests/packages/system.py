@@ -95,8 +95,11 @@ class System:
         return self.run("stat", "-c", "%U:%G %a", path).stdout.strip()
 
 
-def make_base() -> Path:
-    """Return the untouched system, made when absent."""
+def make_base(packages: str = WITH) -> Path:
+    """Return an untouched system, made when absent.
+
+    :param packages: what it has beyond a minimal one, with commas
+    """
     if os.geteuid() != 0:
         raise RuntimeError("a Debian system is made and entered by root: run this as root")
     missing = [name for name in ("debootstrap", "unshare", "pivot_root") if not find(name)]
@@ -104,21 +107,21 @@ def make_base() -> Path:
         raise RuntimeError(
             f"missing: {', '.join(missing)}: apt-get install debootstrap util-linux"
         )
-    digest = hashlib.sha256(f"{SUITE} {WITH}".encode()).hexdigest()[:12]
+    digest = hashlib.sha256(f"{SUITE} {packages}".encode()).hexdigest()[:12]
     base = REPOSITORY / ".tox" / "systems" / f"{SUITE}-{digest}"
     base.parent.mkdir(parents=True, exist_ok=True)
     with base.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (base / ".made").exists():
             shutil.rmtree(base, ignore_errors=True)
-            debootstrap(base)
+            debootstrap(base, packages)
             (base / ".made").touch()
     return base
 
 
-def debootstrap(base: Path) -> None:
+def debootstrap(base: Path, packages: str) -> None:
     """Make the system; without a mirror of this machine's apt, from Debian's own."""
-    command = ["debootstrap", "--variant=minbase", f"--include={WITH}", SUITE, str(base)]
+    command = ["debootstrap", "--variant=minbase", f"--include={packages}", SUITE, str(base)]
     mirror = host_mirror()
     done = subprocess.run(
         [*command, *([mirror] if mirror else [])],

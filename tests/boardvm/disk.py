@@ -1,0 +1,79 @@
+"""The disk of a board: Debian 12 by debootstrap, its own kernel, and the agent's package."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.packages import system
+from tests.packages.system import WITH, System
+
+PACKAGES = f"{WITH},dbus,iproute2,kmod,linux-image-amd64,systemd-sysv,udev"
+"""What the board has beyond a minimal system."""
+
+SIZE_MIB = 3072
+MAKE_S = 300
+"""Longest time for writing the disk, seconds."""
+
+CONTROL = "/usr/local/sbin/boardvm-control"
+
+FILES = {
+    "etc/fstab": "/dev/vda / ext4 defaults,noatime 0 1\n",
+    "etc/hostname": "board\n",
+    "etc/hosts": "127.0.0.1 localhost board\n",
+    "etc/systemd/network/20-wired.network": "[Match]\nName=en*\n\n[Network]\nDHCP=ipv4\n",
+    "etc/systemd/system/boardvm-control.service": (
+        "[Unit]\nDescription=commands of the test\n\n"
+        f"[Service]\nExecStart=/usr/bin/python3 {CONTROL} /dev/ttyS1\nRestart=always\n\n"
+        "[Install]\nWantedBy=multi-user.target\n"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """What QEMU boots: the board's disk, and the kernel and initial file system in it."""
+
+    image: Path
+    kernel: Path
+    initrd: Path
+
+
+def make(deb: Path, folder: Path) -> Disk:
+    """Make a board's disk with the package installed by dpkg; root only."""
+    board = system.copy(system.make_base(PACKAGES), folder / "root")
+    for name, text in FILES.items():
+        path = board.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    shutil.copy(Path(__file__).with_name("control.py"), board.root / CONTROL.lstrip("/"))
+    board.run("systemctl", "enable", "systemd-networkd.service", "boardvm-control.service")
+    board.run("dpkg", "--install", board.copy_in(deb))
+    disk = Disk(
+        image=folder / "disk.img",
+        kernel=keep(board, "vmlinuz", folder),
+        initrd=keep(board, "initrd.img", folder),
+    )
+    write_image(board.root, disk.image)
+    subprocess.run(["rm", "-rf", "--one-file-system", str(board.root)], check=True, timeout=120)
+    return disk
+
+
+def keep(board: System, name: str, folder: Path) -> Path:
+    """Copy the kernel or the initial file system out of the system."""
+    (found,) = (board.root / "boot").glob(f"{name}-*")
+    return Path(shutil.copy(found, folder / name))
+
+
+def write_image(root: Path, image: Path) -> None:
+    """Write a folder as an ext4 file system; nothing is mounted."""
+    program = system.find("mke2fs")
+    if program is None:
+        raise RuntimeError("missing: mke2fs: apt-get install e2fsprogs")
+    subprocess.run(
+        [program, "-q", "-t", "ext4", "-L", "board", "-d", root, image, f"{SIZE_MIB}M"],
+        check=True,
+        timeout=MAKE_S,
+    )
