@@ -64,6 +64,22 @@ def cell(value: Any) -> Any:
     return JsonCell(value) if value is None or isinstance(value, dict | list) else value
 
 
+def plain(text: str) -> str:
+    r"""Return a text that is another's with the letters that control a terminal as escapes.
+
+    >>> plain("red: \x1b[31m, tab:\t.")
+    'red: \\x1b[31m, tab:\t.'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        f"\\x{ord(letter):02x}"
+        if letter != "\t" and (letter < " " or "\x7f" <= letter <= "\x9f")
+        else letter
+        for letter in text
+    )
+
+
 def one(resource: Resource, *, without: Iterable[str] = ()) -> Row:
     """Return all fields of a thing but some."""
     names = [each.name for each in fields(resource) if each.name not in set(without)]

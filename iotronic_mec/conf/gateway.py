@@ -24,8 +24,8 @@ OPTIONS = [
         "control_port",
         default=0,
         help="Port on which 'iotronic-mec-gateway' answers what it serves of the control "
-        "origin: POST /healthcheck/boards/{uuid}. The reverse proxy sends it there; who the "
-        "client is it says as to the APIs, see [api] trust_proxy_headers. 0: none, the APIs "
-        "answer by the longer way. Read at the start.",
+        "origin: POST /healthcheck/boards/{uuid}, and followed logs of plugins. The reverse "
+        "proxy sends them there; who the client is it says as to the APIs, see [api] "
+        "trust_proxy_headers. 0: none, the APIs answer by the longer way. Read at the start.",
     ),
 ]

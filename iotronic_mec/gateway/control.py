@@ -12,7 +12,7 @@ import orjson
 from twisted.internet.base import ReactorBase
 
 from iotronic_mec import errors
-from iotronic_mec.gateway import environ, ping, site
+from iotronic_mec.gateway import environ, follow, ping, site
 from iotronic_mec.gateway.environ import Origin
 from iotronic_mec.gateway.job import Core, Job
 
@@ -43,13 +43,18 @@ class ControlExchange(site.Exchange):
     site: ControlSite
     _job: Job | None = None
     _streaming = False
+    _follower: follow.Follower | None = None
 
     def begin(self) -> None:
         """Answer the health check, or pass the request on to the core."""
-        if environ.split_target(self.uri)[0] == HEALTH and self.method in (b"GET", b"HEAD"):
+        path = environ.split_target(self.uri)[0]
+        if path == HEALTH and self.method in (b"GET", b"HEAD"):
             self._find_health()
             return
         if self.uri.startswith(ping.PREFIX) and self.site.pings.begin(self):
+            return
+        if follow.PATH.fullmatch(path) and self.method == b"GET":
+            self._follower = self.site.followers.begin(self)
             return
         length, body = self.received_bytes, None
         if length and self.content is not None:
@@ -69,6 +74,8 @@ class ControlExchange(site.Exchange):
 
     def abandoned(self) -> None:
         """Let the rest of the answer be dropped; the client has gone."""
+        if self._follower is not None:
+            self._follower.stop()
         if self._job is not None:
             self._job.abandon()
 
@@ -186,6 +193,7 @@ class ControlSite(site.Site):
     ) -> None:
         super().__init__(reactor, exchange, **limits)
         self.pings = ping.Pings(reactor, upstream, origin, call)
+        self.followers = follow.Followers(reactor, upstream, origin)
         self.upstream = upstream
         self.origin = origin
         self.health = health

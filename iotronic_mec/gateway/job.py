@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, Protocol
 
 from twisted.internet.base import DelayedCall
 
-from iotronic_mec import errors, frames
+from iotronic_mec import errors, event_stream, frames
 
 
 class Flow(Protocol):
@@ -49,7 +49,7 @@ class Job:
         self.environ = environ
         self.body = body
         self.length = length
-        self.reads = environ.get("REQUEST_METHOD") in ("GET", "HEAD")
+        self.reads = _only_reads(environ)
         self.number = 0
         self.connection: Flow | None = None
         self.timer: DelayedCall | None = None
@@ -69,6 +69,14 @@ class Job:
         """Read on."""
         if self.connection is not None:
             self.connection.resume()
+
+
+def _only_reads(environ: dict[str, str]) -> bool:
+    """Say whether a request only computes at the core: it is no order, and asks no board."""
+    if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
+        return False
+    path = environ.get("PATH_INFO", "").removesuffix("/").removesuffix(event_stream.EVENTS)
+    return event_stream.LOG.fullmatch(path) is None
 
 
 class Core(Protocol):

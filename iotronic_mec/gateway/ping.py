@@ -296,10 +296,14 @@ class Asked:
         self.status, self.error = 0, error
         self._told(self)
 
+    def header(self, name: str) -> str | None:
+        """Return a header of the answer, by its name in lower case."""
+        return next((value for key, value in self._headers if key.lower() == name), None)
+
     def left(self) -> int | None:
         """Return how many pings the core lets pass before it is asked again."""
-        stated = [value for name, value in self._headers if name.lower() == LEFT]
-        return int(stated[0]) if stated else None
+        stated = self.header(LEFT)
+        return int(stated) if stated else None
 
     def agent(self) -> str | None:
         """Return the wamp agent the board is bound to, as the core says."""

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from iotronic_mec import errors
 from iotronic_mec.bridge.threads import Threads
 from iotronic_mec.context import system_context
-from iotronic_mec.gateway import environ, ping
+from iotronic_mec.gateway import environ, follow, ping
 from iotronic_mec.gateway.control import HEALTH, ControlExchange, ControlSite, Health
 from iotronic_mec.gateway.environ import Origin
 from iotronic_mec.gateway.job import Job
@@ -94,14 +94,15 @@ class RoadExchange(ControlExchange):
     """One request at the gateway's listener for the control origin."""
 
     def begin(self) -> None:
-        """Answer a ping or a proxy's look; the rest of the origin is the APIs'."""
+        """Answer a ping, a followed log or a proxy's look; the rest of the origin is the APIs'."""
         path = environ.split_target(self.uri)[0]
         if path == HEALTH and self.method in (b"GET", b"HEAD"):
             self._tell_health(None)
-        elif path.startswith(ping.PREFIX):
+        elif path.startswith(ping.PREFIX) or follow.PATH.fullmatch(path):
             super().begin()
         else:
-            self.fail(errors.NotFound("a gateway answers pings only; the rest is the API's"))
+            text = "a gateway answers pings and follows logs; the rest is the API's"
+            self.fail(errors.NotFound(text))
 
 
 class RoadSite(ControlSite):

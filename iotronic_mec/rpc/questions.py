@@ -13,12 +13,14 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from iotronic_mec import event_stream
 from iotronic_mec.context import Context
 from iotronic_mec.errors import Forbidden, NotFound
 from iotronic_mec.rpc.expose import expose
 
 PREFIX = "/healthcheck/boards/"
-"""The only addresses that are answered: what a gateway serves of the control origin."""
+"""With plugins' logs the only addresses that are answered: what a gateway serves of the
+control origin."""
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -45,8 +47,9 @@ class Questions:
         """
         if not context.system:
             raise Forbidden("only the cloud's own processes may")
-        if not str(environ.get("PATH_INFO", "")).startswith(PREFIX):
-            raise NotFound("gateways pass on pings only")
+        path = str(environ.get("PATH_INFO", ""))
+        if not (path.startswith(PREFIX) or event_stream.LOG.fullmatch(path)):
+            raise NotFound("gateways pass on pings and questions for logs only")
         head: list[Any] = []
 
         def start_response(

@@ -33,7 +33,7 @@ from iotronic_mec.sdk.errors import Error
 from iotronic_mec.sdk.fleet import Fleet
 from iotronic_mec.sdk.grant import Grant, GrantExplanation, GrantUse
 from iotronic_mec.sdk.identity import Project, Token, User, WhoAmI
-from iotronic_mec.sdk.injection import Injection, LogLine, Logs, Target
+from iotronic_mec.sdk.injection import Injection, LogLine, LogPart, Logs, Target
 from iotronic_mec.sdk.plugin import NewPlugin, Plugin
 from iotronic_mec.sdk.port import Port
 from iotronic_mec.sdk.quota import Quota
@@ -62,6 +62,7 @@ __all__ = [
     "Head",
     "Injection",
     "LogLine",
+    "LogPart",
     "Logs",
     "NewBoard",
     "NewPlugin",

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from iotronic_mec.sdk.answer import Answer, read_answer
-from iotronic_mec.sdk.errors import UnexpectedAnswer
+from iotronic_mec.sdk.errors import (
+    CannotConnect,
+    Error,
+    TooManyRequests,
+    Unavailable,
+    UnexpectedAnswer,
+)
 from iotronic_mec.sdk.names import segment
 from iotronic_mec.sdk.resource import MOMENT, Resource
 from iotronic_mec.sdk.transport import Call, Json, Transport
@@ -19,6 +25,24 @@ STOP = "PluginStop"
 STATUS = "PluginStatus"
 REBOOT = "PluginReboot"
 LOGS = "PluginLogs"
+
+MAX_LINES = 1000
+"""Most lines of a log in one answer."""
+
+FOLLOW_S = (0.25, 2.0)
+"""Seconds between two questions for a log: while lines come, and where none do."""
+
+FOLLOW_GROWTH = 1.5
+"""By how much the pause grows with each answer without lines."""
+
+AWAY_S = 5.0
+"""Seconds between two questions while the board or the cloud is away."""
+
+AWAY = frozenset({"iot.board.offline", "iot.board.timeout", "iot.board.lost"})
+"""Codes of a board that will be back."""
+
+PASSING = (CannotConnect, Unavailable, TooManyRequests)
+"""Errors of a cloud that will be back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +66,12 @@ class Injection(Resource):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine(Resource):
-    """One line a plugin wrote; ``stream`` says where."""
+    """One line a plugin wrote; ``stream`` says where, ``n`` is its number."""
 
     text: str
     time: str | None = None
     stream: str | None = None
+    n: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +81,22 @@ class Logs(Resource):
     lines: tuple[LogLine, ...] = field(
         default=(), metadata={"read": lambda wire: tuple(LogLine.from_wire(each) for each in wire)}
     )
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPart(Resource):
+    """A part of a plugin's log.
+
+    ``after`` is what to ask with for what follows; ``missed`` lines were asked for
+    and are not kept any more.
+    """
+
+    after: int
+    lines: tuple[LogLine, ...] = field(
+        default=(), metadata={"read": lambda wire: tuple(LogLine.from_wire(each) for each in wire)}
+    )
+    missed: int = 0
     dropped: int = 0
 
 
@@ -149,6 +190,53 @@ class Injections:
         """Return the last ``lines`` lines a plugin wrote, 1..1000."""
         return Logs.from_wire(self.act(target, LOGS, {"lines": lines}).value)
 
+    def log(self, target: Target, *, after: int | None = None, lines: int = 100) -> LogPart:
+        """Return the oldest ``lines`` lines after line ``after``; without it the newest.
+
+        :param lines: 1..1000; fewer come where they are long
+        """
+        query = {"after": after, "lines": lines}
+        return LogPart.from_wire(
+            self._transport.json(Call(method="GET", path=f"{_path(target)}/logs", query=query))
+        )
+
+    def follow(
+        self,
+        target: Target,
+        *,
+        lines: int = 100,
+        after: int | None = None,
+        away: Callable[[Error], None] = lambda _: None,
+    ) -> Iterator[LogPart]:
+        """Yield the newest ``lines`` lines, then what follows, as it comes, without end.
+
+        The cloud is asked again and again, at most four times a second and at least
+        every two seconds; nothing is held open there. Parts without news are left out.
+
+        :param after: begin after this line instead
+        :param away: told once of each time that board or cloud cannot be reached any
+            more; if they cannot at first, that is raised
+        :raises NotFound: the plugin is not injected there, or no more
+        """
+        pause_s, lost, begun = FOLLOW_S[0], False, False
+        while True:
+            try:
+                part = self.log(target, after=after, lines=lines if after is None else MAX_LINES)
+            except Error as error:
+                if not (begun and _passes(error)):
+                    raise
+                if not lost:
+                    away(error)
+                lost, pause_s = True, AWAY_S
+            else:
+                lost, begun, after = False, True, part.after
+                if part.lines or part.missed:
+                    yield part
+                    pause_s = FOLLOW_S[0]
+                else:
+                    pause_s = min(FOLLOW_S[1], pause_s * FOLLOW_GROWTH)
+            self._transport.pace.sleep(pause_s)
+
     def _send(
         self,
         method: str,
@@ -162,6 +250,11 @@ class Injections:
             body["wait"] = False
         call = Call(method=method, path=path, json=body, idempotency_key=key)
         return read_answer(self._transport.send(call))
+
+
+def _passes(error: Error) -> bool:
+    """Say whether an error is of what comes back by itself."""
+    return isinstance(error, PASSING) or error.code in AWAY
 
 
 def _board_path(board: str) -> str:

@@ -41,6 +41,7 @@ Checked = TypeVar("Checked", bound=Parameters)
 
 _MARK = "_lightning_effect"
 _BACKGROUND = "_lightning_background"
+_NOTED = "_noted_procedure"
 
 
 class BadParameters(Error):
@@ -57,24 +58,31 @@ class Procedure:
     order is written down before it begins and before it is answered.
     ``background``: whether it may take longer than a call. The caller is told at
     once that it runs; how it ended is reported by the journal. It bounds itself.
+    ``noted``: whether its end goes into the journal. One that is asked for often,
+    and has no effect, does without.
     """
 
     name: str
     effect: bool
     run: Callable[[OperationCall], Awaitable[Any]]
     background: bool = False
+    noted: bool = True
 
 
-def procedure(*, effect: bool, background: bool = False) -> Callable[[Marked], Marked]:
+def procedure(
+    *, effect: bool, background: bool = False, noted: bool = True
+) -> Callable[[Marked], Marked]:
     """Mark a method of a module as a procedure.
 
     :param effect: whether it changes anything, see :class:`Procedure`
     :param background: whether it outlasts the call, see :class:`Procedure`
+    :param noted: whether the journal knows of it, see :class:`Procedure`
     """
 
     def mark(method: Marked) -> Marked:
         setattr(method, _MARK, effect)
         setattr(method, _BACKGROUND, background)
+        setattr(method, _NOTED, noted)
         return method
 
     return mark
@@ -121,6 +129,7 @@ class Module:
                 name=f"{self.name}.{method_name}",
                 effect=getattr(method, _MARK),
                 background=getattr(method, _BACKGROUND),
+                noted=getattr(method, _NOTED),
                 run=method,
             )
             for method_name, method in inspect.getmembers(self, inspect.ismethod)

@@ -212,6 +212,12 @@ class Keeper:
         reply = await self._link.request("logs", plugin=plugin, lines=lines)
         return {"lines": reply["lines"], "dropped": reply["dropped"]}
 
+    async def follow_log(self, plugin: str, after: int | None, lines: int) -> dict[str, Any]:
+        """Return the oldest log lines of a plugin after line ``after``; ``None``: the newest."""
+        self._find(plugin)
+        reply = await self._link.request("logs", plugin=plugin, lines=lines, after=after)
+        return {key: reply[key] for key in ("lines", "dropped", "after", "missed")}
+
     async def list_installed(self) -> dict[str, set[str]]:
         """Return the digests on the board by plugin."""
         reply = await self._link.request("installed")

@@ -21,6 +21,9 @@ from lightning_agent.protocol.messages import OperationCall, PluginDesired
 
 MAX_DELAY_S = 60.0
 MAX_LINES = 1000
+MAX_AFTER = 2**53
+"""Largest number of a line: what every reader of JSON can hold."""
+
 RECOVER_LIMIT_S = 15.0
 """For the supervisor to be there after a restart, before open orders are settled."""
 
@@ -105,6 +108,14 @@ class PluginModule(Module):
         """Return the newest lines a plugin wrote."""
         lines = int(number_of(order, "lines", 100, MAX_LINES))
         return await self._keeper.list_logs(_plugin(order), max(lines, 1))
+
+    @procedure(effect=False, noted=False)
+    async def follow(self, order: OperationCall) -> dict[str, Any]:
+        """Return the oldest lines a plugin wrote after one of them; at first the newest."""
+        begins = order.parameters.get("after") is None
+        after = None if begins else int(number_of(order, "after", 0, MAX_AFTER))
+        lines = int(number_of(order, "lines", 100, MAX_LINES))
+        return await self._keeper.follow_log(_plugin(order), after, max(lines, 1))
 
     async def recover(self, name: str, order: OperationCall) -> str | None:
         """Find out how an order ended that a former agent began.

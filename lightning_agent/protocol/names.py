@@ -53,6 +53,9 @@ PLUGIN_STOP = "plugin.stop"
 PLUGIN_STATUS = "plugin.status"
 PLUGIN_REBOOT = "plugin.reboot"
 PLUGIN_LOGS = "plugin.logs"
+PLUGIN_FOLLOW = "plugin.follow"
+"""The lines of a plugin's log after one: asked for often, so nothing is written down."""
+
 PLUGIN_END = "plugin.end"
 AGENT_STATE = "agent.state"
 AGENT_PING = "agent.ping"
@@ -78,6 +81,7 @@ PROCEDURES = frozenset(
         PLUGIN_STATUS,
         PLUGIN_REBOOT,
         PLUGIN_LOGS,
+        PLUGIN_FOLLOW,
         PLUGIN_END,
         AGENT_STATE,
         AGENT_PING,

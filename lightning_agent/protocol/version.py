@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 """Raised whenever a message of :mod:`messages` changes its fields or meaning;
 a test holds a fingerprint of all messages against it."""
 
-ACCEPTED_VERSIONS = (1, 2, 3, 4, 5)
+ACCEPTED_VERSIONS = (1, 2, 3, 4, 5, 6)
 """Versions either side still talks to."""
 
 

@@ -231,7 +231,8 @@ class Dispatcher:
             self._tell(call.operation, answer)
         else:
             self._tell(call.operation, answer)
-            self._outbox.finish_later(procedure.name, call, answer)
+            if procedure.noted:
+                self._outbox.finish_later(procedure.name, call, answer)
 
     async def _record(
         self, name: str, call: OperationCall, answer: OperationAnswer, *, unheard: bool = False

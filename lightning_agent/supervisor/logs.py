@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from lightning_agent.clock import Clock, to_wire
@@ -30,8 +31,9 @@ MAX_LINE_LETTERS = 4096
 _LINE_COST_BYTES = 80
 
 
-MAX_READ_LETTERS = 256 * 1024
-"""Letters of text in one answer to who follows a log; the rest is in the next."""
+MAX_READ_BYTES = 48 * 1024
+"""Bytes of text in one answer to who follows a log; the rest is in the next.  Chosen here: with
+its envelope an answer stays below the 64 KiB of one message between the cloud's processes."""
 
 Record = dict[str, str | int]
 """One line: ``n``, its number; ``time``, ``stream``, ``text``."""
@@ -67,6 +69,7 @@ class PluginLog:
         self._filled_at = clock.monotonic()
         self._unreported = 0
         self._number: int | None = None
+        self._whole = not path.exists() or path.read_bytes().endswith(b"\n")
         self.dropped = 0
         """Lines that were not kept because they came too fast, since the supervisor's start."""
 
@@ -104,6 +107,11 @@ class PluginLog:
             self._number = 0 if newest is None else int(newest["n"])
         return self._number
 
+    def read_newest(self, count: int) -> Part:
+        """Return the newest lines, at most ``count``, the oldest first; the rest is not missed."""
+        lines = _fitting(islice(self._newest_first(), count))
+        return Part(lines=lines[::-1], after=self.last, missed=0)
+
     def read_after(self, number: int, count: int) -> Part:
         """Return the oldest lines after line ``number``, at most ``count``, the oldest first.
 
@@ -112,20 +120,13 @@ class PluginLog:
         last = self.last
         if number > last:
             number = 0
-        if number == last:
-            return Part(lines=[], after=last, missed=0)
         newer: list[Record] = []
-        for record in self._newest_first():
-            if int(record["n"]) <= number:
-                break
-            newer.append(record)
-        lines: list[Record] = []
-        letters = 0
-        for record in newer[: -count - 1 : -1]:
-            letters += len(str(record["text"]))
-            if lines and letters > MAX_READ_LETTERS:
-                break
-            lines.append(record)
+        if number < last:
+            for record in self._newest_first():
+                if int(record["n"]) <= number:
+                    break
+                newer.append(record)
+        lines = _fitting(newer[: -count - 1 : -1])
         if not lines:
             return Part(lines=[], after=last, missed=0)
         missed = int(lines[0]["n"]) - number - 1 if number else 0
@@ -158,6 +159,9 @@ class PluginLog:
             if self._path.exists() and self._path.stat().st_size + len(piece) > half:
                 self._path.replace(self._previous)
             with self._path.open("ab") as written:
+                if not self._whole:
+                    written.write(b"\n")  # ends what a crash cut
+                    self._whole = True
                 written.write(piece)
 
     def _newest_first(self) -> Iterator[Record]:
@@ -167,6 +171,18 @@ class PluginLog:
                 record = _parse(line)
                 if record is not None and isinstance(record.get("n"), int):
                     yield record
+
+
+def _fitting(records: Iterable[Record]) -> list[Record]:
+    """Return the first records that fit into one answer, at least one."""
+    lines: list[Record] = []
+    size_bytes = 0
+    for record in records:
+        size_bytes += len(str(record["text"]).encode(errors="replace")) + _LINE_COST_BYTES
+        if lines and size_bytes > MAX_READ_BYTES:
+            break
+        lines.append(record)
+    return lines
 
 
 def _lines_of(path: Path) -> list[bytes]:

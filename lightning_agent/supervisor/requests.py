@@ -27,6 +27,9 @@ MAX_TIME_S = 1e11
 MAX_LINES = 1000
 """Lines of a log in one answer."""
 
+MAX_AFTER = 2**53
+"""Largest number of a line of a log."""
+
 MAX_CAMERAS = 8
 """Cameras granted to one run."""
 

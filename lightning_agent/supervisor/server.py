@@ -37,7 +37,7 @@ LOG = logging.getLogger(__name__)
 PROTOCOL = 1
 """Version of the socket's protocol; a client that says another one is refused."""
 
-VERSION = "2"
+VERSION = "3"
 """Version of the supervisor, told to clients; it changes with its abilities."""
 
 MAX_CLIENTS = 16
@@ -373,7 +373,22 @@ class Server:
     def _read_logs(self, arguments: Arguments, reply: Reply) -> None:
         log = self._logs.of(requests.parse_plugin(arguments))
         count = requests.number(arguments, "lines", low=1, high=requests.MAX_LINES, default=100)
-        reply.result({"lines": log.tail(int(count)), "dropped": log.dropped})
+        if "after" not in arguments:
+            reply.result({"lines": log.tail(int(count)), "dropped": log.dropped})
+            return
+        if arguments["after"] is None:
+            part = log.read_newest(int(count))
+        else:
+            after = requests.number(arguments, "after", low=0, high=requests.MAX_AFTER)
+            part = log.read_after(int(after), int(count))
+        reply.result(
+            {
+                "lines": part.lines,
+                "dropped": log.dropped,
+                "after": part.after,
+                "missed": part.missed,
+            }
+        )
 
     def _shut_down(self, _: Arguments, reply: Reply) -> None:
         reply.result({})

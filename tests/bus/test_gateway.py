@@ -19,8 +19,10 @@ from iotronic_mec.rpc.listener import Listener
 from iotronic_mec.rpc.questions import Questions
 from iotronic_mec.rpc.server import Dispatcher
 from iotronic_mec.rpc.transport import API, CONDUCTOR, WAMP
+from lightning_agent.protocol.messages import OperationAnswer, OperationCall
 from tests.bus.conftest import Serve
 from tests.e2e.cloud import HOST, free_ports, wait_for
+from tests.fakes.boards import succeed
 from tests.fakes.site import Site, open_site
 
 AGENT = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
@@ -214,6 +216,42 @@ def test_what_cannot_be_reached_is_told_apart(cloud: Open) -> None:
     assert (apiless.status_code, apiless.json()["code"]) == (503, "iot.rpc.nobody_serves")
 
 
+def test_a_log_is_followed_through_the_gateway(cloud: Open) -> None:
+    """Lines come as they are written; who may not sees none; a revoked token ends it."""
+    made = cloud()
+    body = {"name": "beat", "code": "def main(context):\n    pass\n"}
+    made.site.ask("POST", "/v1/plugins", body, token="member")
+    path = f"/v1/boards/{made.board}/plugins"
+    assert made.site.ask("PUT", path, {"plugin": "beat"}, token="member").status_int == 200
+    line = {"time": "t", "stream": "log"}
+    log = [{**line, "n": 1, "text": "one"}]
+
+    def answer(call: OperationCall) -> OperationAnswer:
+        after = call.parameters["after"] or 0
+        part = {"lines": log[after:], "after": len(log), "missed": 0, "dropped": 0}
+        return succeed(part)(call)
+
+    made.site.boards.answer = answer
+
+    def follow(token: str) -> Any:
+        headers = {"X-Auth-Token": made.site.people[token]}
+        address = f"{made.url}{path}/beat/logs/events"
+        return requests.get(address, headers=headers, stream=True, timeout=20)
+
+    with follow("member") as stream, follow("stranger") as refused:
+        lines = stream.iter_lines(chunk_size=1)
+        first = next(text for text in lines if text.startswith(b"id:"))
+        log.append({**line, "n": 2, "text": "two"})
+        second = next(text for text in lines if text.startswith(b"id:"))
+        tokens = made.site.ask("GET", "/v1/tokens", token="member").json["tokens"]
+        made.site.ask("DELETE", f"/v1/tokens/{tokens[0]['uuid']}", token="member")
+        rest = list(lines)
+
+    assert (stream.headers["Content-Type"], refused.status_code) == ("text/event-stream", 404)
+    assert (first, second) == (b"id: 1", b"id: 2")
+    assert rest[-3:-1] == [b"event: end", b'data: {"reason":"refused"}']
+
+
 def test_only_the_cloud_asks_and_only_about_pings(cloud: Open) -> None:
     """Another sender on the topic, or another address, is refused before the API hears it."""
     made = cloud()
@@ -232,3 +270,5 @@ def test_only_the_cloud_asks_and_only_about_pings(cloud: Open) -> None:
     assert ask(pings, system=True) == "None"
     assert ask(pings, system=False) == errors.Forbidden.code
     assert ask("/v1/boards", system=True) == errors.NotFound.code
+    assert ask("/v1/boards/a/plugins/b", system=True) == errors.NotFound.code
+    assert ask("/v1/boards/a/plugins/b/logs", system=True) == "None"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from iotronic_mec import errors
 from iotronic_mec.context import Context
 from lightning_agent.protocol.messages import OperationAnswer, OperationCall, OperationRecord
-from lightning_agent.protocol.names import AGENT_PING
+from lightning_agent.protocol.names import AGENT_PING, PLUGIN_FOLLOW
+
+EMPTY_LOG = {"lines": [], "after": 0, "missed": 0, "dropped": 0}
+"""What a board says of a log nobody has written to."""
 
 Answering = Callable[[OperationCall], OperationAnswer]
 
@@ -80,6 +83,8 @@ class FakeBoards:
         self.called.set()
         known = self.journal.get(call.operation)
         answer = known.answer if known else self.answer(call)
+        if procedure == PLUGIN_FOLLOW and answer.message == "done":
+            answer = replace(answer, message=EMPTY_LOG)
         self.journal[call.operation] = OperationRecord(call=call, answer=answer)
         lost = getattr(self.answer, "lost", None)
         if lost is not None:

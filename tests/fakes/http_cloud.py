@@ -104,6 +104,7 @@ class HttpCloud:
         self.exposed: dict[str, dict[str, Any]] = {}
         self.limits: dict[str, int] = {}
         self.injected: dict[str, dict[str, Any]] = {}
+        self.log_parts: list[dict[str, Any] | Refusal] = []
         self.total = 1
         self.collections: dict[str, dict[str, dict[str, Any]]] = {
             "boards": {"kitchen": item("kitchen", status="online", labels={"room": "1"})},
@@ -361,6 +362,17 @@ class HttpCloud:
         said = {"PluginStatus": "ALIVE", "PluginStart": "STARTED", "PluginStop": "STOPPED"}
         return self._ordered(seen, said.get(action, self.said))
 
+    def on_log(self, seen: Seen, name: str, plugin: str) -> Reply:
+        """A part of a plugin's log."""
+        self._online(name)
+        self._injection(plugin)
+        if not self.log_parts:
+            raise Refusal(404, "iot.injection.not_found", f"{plugin} is not injected")
+        part = self.log_parts.pop(0)
+        if isinstance(part, Refusal):
+            raise part
+        return Reply(body={"missed": 0, "dropped": 0, **part})
+
     def on_remove(self, seen: Seen, name: str, plugin: str) -> Reply:
         """One plugin less on the board."""
         self._online(name)
@@ -536,6 +548,7 @@ ROUTES = (
     (rf"GET /v1/boards/{NAME}/plugins", "on_injections"),
     (rf"PUT /v1/boards/{NAME}/plugins", "on_inject"),
     (rf"POST /v1/boards/{NAME}/plugins/(?P<plugin>[^/]+)", "on_plugin_action"),
+    (rf"GET /v1/boards/{NAME}/plugins/(?P<plugin>[^/]+)/logs", "on_log"),
     (rf"DELETE /v1/boards/{NAME}/plugins/(?P<plugin>[^/]+)", "on_remove"),
     (rf"GET /v1/plugins/{NAME}/bundle", "on_bundle"),
     ("GET /v1/requests", "on_requests"),

@@ -50,9 +50,10 @@ LENT_BOARD = (
     "plugin.list",
     "plugin.inject",
     "plugin.call",
+    "plugin.logs",
     "plugin.remove",
 )
-LENT_PLUGIN = ("plugin.get", "plugin.inject", "plugin.call", "plugin.remove")
+LENT_PLUGIN = ("plugin.get", "plugin.inject", "plugin.call", "plugin.logs", "plugin.remove")
 
 NETWORK = "aaaaaaaa-0000-4000-8000-000000000001"
 

@@ -219,6 +219,10 @@ def test_started_plugin_survives_the_agent(board: Board, bundles: Bundles) -> No
     assert succeeded(board.order("plugin.status", plugin=plugin)) == "ALIVE"
     lines = succeeded(board.order("plugin.logs", plugin=plugin, lines=10))["lines"]
     assert any("ticking" in line["text"] for line in lines)
+    newest = succeeded(board.order("plugin.follow", plugin=plugin, after=None, lines=1))
+    first = succeeded(board.order("plugin.follow", plugin=plugin, after=0, lines=1))
+    assert (newest["lines"][0]["n"], first["lines"][0]["n"]) == (newest["after"], 1)
+    assert (first["after"], first["missed"]) == (1, 0)
     assert succeeded(board.order("plugin.stop", plugin=plugin, delay_s=0)) == "STOPPED"
     assert succeeded(board.order("plugin.status", plugin=plugin)) == "DEAD"
 

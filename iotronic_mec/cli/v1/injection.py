@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
+from typing import Any
 
 from iotronic_mec.cli.arguments import count, json_object, merged, positive, typed_pair
-from iotronic_mec.cli.columns import Row, Rows, many
+from iotronic_mec.cli.columns import Row, Rows, many, plain
 from iotronic_mec.cli.command import Listing, Ordering, Showing, answer_row
 from iotronic_mec.cli.v1.board import with_board
-from iotronic_mec.sdk import Target
+from iotronic_mec.sdk import Error, LogLine, Target
 from iotronic_mec.sdk.injection import STATUS
+
+LOG_COLUMNS = ("time", "stream", "text")
 
 LISTED = ("plugin", "name", "status", "onboot", "running", "pid", "converged", "updated_at")
 
@@ -141,7 +145,10 @@ class PluginStatus(Showing):
 
 
 class PluginLogs(Listing):
-    """Show the last lines a plugin wrote on a board"""
+    """Show the last lines a plugin wrote on a board, and follow it
+
+    With --follow lines are printed as they come, until you press Ctrl-C.
+    """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return the parser."""
@@ -153,14 +160,54 @@ class PluginLogs(Listing):
             metavar="N",
             help="how many, 1 to 1000 (default: 100)",
         )
+        parser.add_argument(
+            "--follow",
+            action="store_true",
+            help="go on with what the plugin writes; with -f json one object a line",
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Rows:
         """Show them."""
+        if parsed_args.follow:
+            self.follow(parsed_args)
+            return LOG_COLUMNS, ()
         logs = self.cloud.injections.logs(target(parsed_args), lines=parsed_args.lines)
         if logs.dropped:
             self.say(f"{logs.dropped} older lines were not kept")
-        return many(logs.lines, ("time", "stream", "text"))
+        return many(logs.lines, LOG_COLUMNS)
+
+    def produce_output(self, parsed_args: argparse.Namespace, column_names: Any, data: Any) -> int:
+        """Print the table, unless all has been printed as it came."""
+        if parsed_args.follow:
+            return 0
+        return int(super().produce_output(parsed_args, column_names, data) or 0)
+
+    def follow(self, parsed_args: argparse.Namespace) -> None:
+        """Print lines as they come, until interrupted."""
+        out = self.app.stdout
+
+        def away(error: Error) -> None:
+            self.say(f"waiting: {error.message}")
+
+        try:
+            for part in self.cloud.injections.follow(
+                target(parsed_args), lines=parsed_args.lines, away=away
+            ):
+                if part.missed:
+                    self.say(f"{part.missed} lines are not kept any more")
+                for line in part.lines:
+                    out.write(f"{log_line(line, parsed_args.formatter)}\n")
+                out.flush()
+        except KeyboardInterrupt:
+            self.say("")
+
+
+def log_line(line: LogLine, formatter: str) -> str:
+    """Return a line of a log as it is printed when followed."""
+    if formatter == "json":
+        return json.dumps({name: getattr(line, name) for name in LOG_COLUMNS})
+    return f"{line.time} {line.stream}: {plain(line.text)}"
 
 
 def with_target(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

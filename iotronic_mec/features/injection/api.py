@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from iotronic_mec import event_stream
 from iotronic_mec.api.controller import Answer, Call
 from iotronic_mec.api.fields import Words, WordsOrObject
 from iotronic_mec.api.lent import passes
@@ -23,6 +24,8 @@ from iotronic_mec.features.injection.schema import (
     InjectBody,
     InjectionList,
     InjectionShape,
+    LogQuery,
+    LogShape,
     RemoveQuery,
 )
 from iotronic_mec.features.plugin import store as plugin_store
@@ -110,6 +113,36 @@ def remove(call: Call) -> Answer | None:
         wait=wait,
     )
     return None if wait else answered(call, done, wait=False)
+
+
+def log(call: Call) -> Answer:
+    """Give the lines an injected plugin wrote after one, or the newest."""
+    part = _part(call, call.query.after)
+    # the gateway bounds who follows logs by it
+    return Answer(body=part, headers={"X-IoT-Project": call.context.project})
+
+
+def log_events(call: Call) -> Answer:
+    """Give the lines as server-sent events, and end: the client comes again by itself.
+
+    So nobody who follows holds a thread here. Gateways hold the stream open instead.
+    """
+    seen = event_stream.begun_after(call.headers.get(event_stream.LAST_EVENT_ID))
+    part = _part(call, call.query.after if seen is None else seen)
+    body = event_stream.retry() + event_stream.lines_of(part)
+    return Answer(body=body, headers=event_stream.HEADERS, media_type=event_stream.MEDIA_TYPE)
+
+
+def _part(call: Call, after: int | None) -> dict[str, Any]:
+    part: dict[str, Any] = call.ask(
+        "injection",
+        "follow",
+        board=call.path["board"],
+        plugin=call.path["plugin"],
+        after=after,
+        lines=call.query.lines,
+    )
+    return part
 
 
 def explain(call: Call) -> dict[str, Any]:
@@ -219,6 +252,26 @@ ROUTES = (
         answer=WordsOrObject,
         errors=(409, 500, 504),
         other_answers={202: AcceptedShape},
+    ),
+    Route(
+        method="GET",
+        path="/v1/boards/{board}/plugins/{plugin}/logs",
+        handler=log,
+        policy="iot:plugin_action:post",
+        summary="Read what a plugin wrote on a board",
+        query=LogQuery,
+        answer=LogShape,
+        errors=(409, 500, 504),
+    ),
+    Route(
+        method="GET",
+        path="/v1/boards/{board}/plugins/{plugin}/logs/events",
+        handler=log_events,
+        policy="iot:plugin_action:post",
+        summary="Follow what a plugin writes on a board, as server-sent events",
+        query=LogQuery,
+        media_type=event_stream.MEDIA_TYPE,
+        errors=(409, 500, 504),
     ),
     Route(
         method="DELETE",

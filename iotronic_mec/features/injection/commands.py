@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from iotronic_mec import errors
@@ -23,16 +24,22 @@ from iotronic_mec.features.injection.model import (
     BY_CAUSE,
     CHANGES_BOARD,
     INJECT,
+    MAX_LINES,
     REMOVE,
     InvalidPluginAction,
     NotCallable,
     OnlyCallable,
+    log_part,
 )
 from iotronic_mec.features.injection.reports import board_deleted
 from iotronic_mec.features.plugin.model import Plugin, check_parameters
 from iotronic_mec.features.request.commands import RequestCommands
 from iotronic_mec.features.request.model import OperationFailed, OperationRejected, Order
+from iotronic_mec.operation import SUCCEEDED
 from iotronic_mec.rpc.expose import expose
+from lightning_agent.protocol.errors import BadMessage
+from lightning_agent.protocol.messages import OperationAnswer, OperationCall
+from lightning_agent.protocol.names import PLUGIN_FOLLOW
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -40,8 +47,8 @@ if TYPE_CHECKING:
 MAX_DELAY_S = 3600.0
 """Longest delay of a PluginStop, seconds."""
 
-MAX_LINES = 1000
-"""Most log lines in one answer."""
+FOLLOW_LIMIT_S = 5.0
+"""Longest wait for a board whose log is followed, seconds: it is asked again anyway."""
 
 _NEEDS_PARAMETERS = frozenset({"PluginCall", "PluginStart", "PluginReboot"})
 
@@ -126,6 +133,39 @@ class InjectionCommands:
         return self._run(context, order, before if changes else None, wait=wait)
 
     @expose
+    def follow(
+        self,
+        context: Context,
+        *,
+        board: str,
+        plugin: str,
+        after: int | None = None,
+        lines: int = 100,
+    ) -> dict[str, Any]:
+        """Return the oldest lines an injected plugin wrote after line ``after``.
+
+        ``None`` begins with the newest. Who follows a log asks once a second, so
+        nothing is recorded, unless a grant has to let it pass. Blocks up to
+        :data:`FOLLOW_LIMIT_S`.
+
+        :returns: ``{"lines", "after", "missed", "dropped"}``
+        :raises InjectionNotFound: the plugin is not injected there
+        :raises errors.BoardOffline: the board has no session
+        """
+        place = self._spot(context, board, plugin, "plugin.logs")
+        with self._parts.database.read() as connection:
+            store.check_injected(connection, place.board.uuid, place.plugin.uuid)
+        check_online(place.board)
+        asked = {"after": after, "lines": lines}
+        order = self._order(context, place, "PluginLogs", PLUGIN_FOLLOW, asked, record_first=False)
+        order = replace(order, timeout_s=min(FOLLOW_LIMIT_S, order.timeout_s))
+        if place.lent:
+            found = self._run(context, order, None, wait=True).get("message")
+        else:
+            found = self._ask(context, order)
+        return log_part(found)
+
+    @expose
     def remove(
         self, context: Context, *, board: str, plugin: str, wait: bool = True
     ) -> dict[str, Any]:
@@ -148,6 +188,32 @@ class InjectionCommands:
             order.parameters.update(besides)
 
         return self._run(context, order, before, wait=wait)
+
+    def _ask(self, context: Context, order: Order) -> Any:
+        """Have a board answer a question; record nothing."""
+        call = OperationCall(
+            operation=context.new_uuid("operation"),
+            request=context.new_uuid("request"),
+            action=order.action,
+            project=order.board_project,
+            user=context.user,
+            remaining_s=order.timeout_s,
+            parameters=order.parameters,
+            request_id=context.request_id,
+        )
+        wire = self._parts.boards.call(
+            context, order.agent, order.board, order.procedure, call.to_wire(), order.timeout_s
+        )
+        try:
+            answer = OperationAnswer.from_wire(wire)
+        except BadMessage as error:
+            raise errors.BoardRefused(f"board {order.board}: {error.message}") from error
+        if answer.state != SUCCEEDED:
+            told = answer.cause or {}
+            kind = BY_CAUSE.get(str(told.get("code", "")), errors.BoardRefused)
+            text = str(told.get("message") or f"the board answered {answer.state}")
+            raise kind(text, details={"cause": told})
+        return answer.message
 
     def _repeated(self, context: Context, *, wait: bool) -> dict[str, Any] | None:
         """Return what the first request with this Idempotency-Key gave."""

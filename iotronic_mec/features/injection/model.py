@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from iotronic_mec.errors import BadRequest, Conflict, Error, NotFound
+from iotronic_mec.errors import BadRequest, BoardRefused, Conflict, Error, NotFound
 from iotronic_mec.features.board.model import ONLINE, REGISTERED, Board
 from iotronic_mec.features.enrolment_code.model import Code
 from iotronic_mec.states import Machine
@@ -120,6 +120,35 @@ BY_CAUSE: dict[str, type[Error]] = {
     "bad_parameters": BadParameters,
 }
 """Causes with which a board refuses an order, and what the caller is told."""
+
+
+MAX_LINES = 1000
+"""Most log lines in one answer."""
+
+
+def log_part(told: Any) -> dict[str, Any]:
+    """Return the part of a log a board told of, only with what belongs to it.
+
+    :raises BoardRefused: it is none
+    """
+    try:
+        lines = [
+            {
+                "n": int(line["n"]),
+                "time": str(line["time"]),
+                "stream": str(line["stream"]),
+                "text": str(line["text"]),
+            }
+            for line in told["lines"][:MAX_LINES]
+        ]
+        return {
+            "lines": lines,
+            "after": max(0, int(told["after"])),
+            "missed": max(0, int(told["missed"])),
+            "dropped": max(0, int(told["dropped"])),
+        }
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise BoardRefused("the board gave no part of a log") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,12 @@ POLICIES = (
     Policy(
         name="iot:plugin_action:post",
         check="rule:iot_member",
-        description="Call, start or stop a plugin on a board of the own project",
-        operations=(("POST", "/v1/boards/{board}/plugins/{plugin}"),),
+        description="Call, start or stop a plugin on a board of the own project, read its logs",
+        operations=(
+            ("POST", "/v1/boards/{board}/plugins/{plugin}"),
+            ("GET", "/v1/boards/{board}/plugins/{plugin}/logs"),
+            ("GET", "/v1/boards/{board}/plugins/{plugin}/logs/events"),
+        ),
     ),
     Policy(
         name="iot:plugin_remove:delete",

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from iotronic_mec.api.fields import Body, Boolean, JSONObject, Query, Shape, UUIDOrName
+from iotronic_mec.api.fields import (
+    Body,
+    Boolean,
+    Integer,
+    JSONObject,
+    Query,
+    Sequence,
+    Shape,
+    UUIDOrName,
+)
 
 
 class InjectBody(Body):
@@ -29,6 +38,35 @@ class RemoveQuery(Query):
     """``wait`` false answers 202 at once."""
 
     wait: Boolean = True
+
+
+class LogQuery(Query):
+    """Which lines of a log: the oldest after line ``after``, without it the newest."""
+
+    after: Sequence | None = None
+    lines: Annotated[Integer, Field(ge=1, le=1000)] = 100
+
+
+class LineShape(Shape):
+    """One line a plugin wrote; ``n`` is its number."""
+
+    n: int
+    time: str
+    stream: str
+    text: str
+
+
+class LogShape(Shape):
+    """Lines of a log.
+
+    ``after`` is what to ask with for what follows. ``missed`` lines were asked for
+    and are not kept any more; ``dropped`` came too fast and were never kept.
+    """
+
+    lines: list[LineShape]
+    after: int
+    missed: int
+    dropped: int
 
 
 class InjectionShape(Shape):

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -258,6 +263,67 @@ def test_logs_are_lines(iot: Iot, cloud: HttpCloud) -> None:
     found = iot("plugin", "logs", "kitchen", "digits", "-f", "value", "-c", "text")
 
     assert found.out == "hello\n"
+
+
+def log_part(*texts: str, first: int, **more: object) -> dict[str, object]:
+    """Return what the cloud says of a log."""
+    lines = [
+        {"n": first + at, "time": f"t{first + at}", "stream": "log", "text": text}
+        for at, text in enumerate(texts)
+    ]
+    return {"lines": lines, "after": first + len(texts) - 1, **more}
+
+
+def test_logs_are_followed(iot: Iot, cloud: HttpCloud) -> None:
+    """Lines are printed as they come, none twice, until there is nothing to follow."""
+    inject(cloud)
+    cloud.log_parts = [
+        log_part("a", "b \x1b[31m", first=1),
+        log_part("c", first=5, missed=2),
+    ]
+
+    found = iot("plugin", "logs", "kitchen", "digits", "--follow", "--lines", "7")
+
+    asked = [call.query for call in cloud.calls if call.path.endswith("/logs")]
+    assert found.out == "t1 log: a\nt2 log: b \\x1b[31m\nt5 log: c\n"
+    assert "2 lines are not kept any more" in found.err
+    assert asked == [
+        {"lines": "7"},
+        {"after": "2", "lines": "1000"},
+        {"after": "5", "lines": "1000"},
+    ]
+    assert found.code == 1  # the plugin was taken off the board
+
+
+def test_followed_logs_are_json_lines(iot: Iot, cloud: HttpCloud) -> None:
+    """Programs read one object a line."""
+    inject(cloud)
+    cloud.log_parts = [log_part("a", "b", first=1)]
+
+    found = iot("plugin", "logs", "kitchen", "digits", "--follow", "-f", "json")
+
+    assert [json.loads(line) for line in found.out.splitlines()] == [
+        {"time": "t1", "stream": "log", "text": "a"},
+        {"time": "t2", "stream": "log", "text": "b"},
+    ]
+
+
+def test_following_ends_with_an_interrupt(iot: Iot, cloud: HttpCloud) -> None:
+    """Ctrl-C is how it ends: no error."""
+    inject(cloud)
+    cloud.log_parts = [log_part("a", first=1), *[{"lines": [], "after": 1}] * 50]
+
+    def interrupt() -> None:
+        while not any(call.query.get("after") for call in cloud.calls):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    presser = threading.Thread(target=interrupt, daemon=True)
+    presser.start()
+    found = iot("plugin", "logs", "kitchen", "digits", "--follow")
+    presser.join(5)
+
+    assert (found.code, found.out) == (0, "t1 log: a\n")
 
 
 def test_request_show_has_results(iot: Iot, cloud: HttpCloud) -> None:

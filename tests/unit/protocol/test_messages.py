@@ -25,6 +25,7 @@ FINGERPRINTS = {
     3: "76bed17d4f1e6f4e",
     4: "66bad80943f39f6a",
     5: "896572b8b4efd0c3",
+    6: "171046d1e95df74f",
 }
 """Protocol version to the hash of all its messages. Changed a field? Raise
 ``PROTOCOL_VERSION`` and add a line; never change a line of a version that was released."""

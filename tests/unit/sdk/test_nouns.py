@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from iotronic_mec.sdk import Client, Head, LogLine, NewBoard, NewPlugin, Reason, Target, errors
-from tests.fakes.http_cloud import HttpCloud, audit_chain, item
+from tests.fakes.http_cloud import HttpCloud, Refusal, audit_chain, item
 from tests.fakes.http_rim import Reply
+from tests.fakes.passing_time import PassingTime
 
 KITCHEN = Target(board="kitchen", plugin="digits")
 
@@ -159,6 +160,44 @@ def test_logs_are_lines(client: Client) -> None:
     assert logs.lines == (
         LogLine(time="2026-01-01T00:00:00+00:00", stream="stdout", text="hello"),
     )
+
+
+def test_a_log_is_followed(client: Client, cloud: HttpCloud, time: PassingTime) -> None:
+    """Parts without news are left out and asked for less often; what passes is waited for."""
+    client.injections.inject(KITCHEN)
+    line = {"n": 1, "time": "t", "stream": "log", "text": "x"}
+    quiet = {"lines": [], "after": 1}
+    cloud.log_parts = [
+        {"lines": [line], "after": 1},
+        *[quiet] * 7,
+        Refusal(400, "iot.board.offline", "it is offline"),
+        Refusal(504, "iot.board.timeout", "no answer"),
+        {"lines": [{**line, "n": 2}], "after": 2},
+    ]
+    told: list[str] = []
+
+    parts = client.injections.follow(KITCHEN, lines=5, away=lambda e: told.append(e.code))
+    with pytest.raises(errors.NotFound):
+        told.extend(f"{part.after}: {part.lines[0].text}" for part in parts)
+
+    asked = [call.query for call in cloud.calls if call.path.endswith("/logs")]
+    assert told == ["1: x", "iot.board.offline", "2: x"]
+    assert asked[:2] == [{"lines": "5"}, {"after": "1", "lines": "1000"}]
+    assert asked[-1] == {"after": "2", "lines": "1000"}
+    assert time.pauses[:3] == pytest.approx([0.25, 0.375, 0.5625])
+    assert max(time.pauses[:8]) == 2.0
+    assert time.pauses[8:] == [5.0, 5.0, 0.25]
+
+
+def test_following_what_is_not_there(client: Client, cloud: HttpCloud) -> None:
+    """What cannot be reached at first is an error at once, whatever it is."""
+    client.injections.inject(KITCHEN)
+    cloud.log_parts = [Refusal(400, "iot.board.offline", "it is offline")]
+
+    with pytest.raises(errors.BadRequest):
+        next(client.injections.follow(KITCHEN))
+    with pytest.raises(errors.NotFound):
+        next(client.injections.follow(KITCHEN))
 
 
 def test_not_waiting_is_asked_for(client: Client, cloud: HttpCloud) -> None:
