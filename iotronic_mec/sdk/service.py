@@ -118,12 +118,15 @@ class Services:
         call = Call(method="PATCH", path=_path(service), json=dict(changes))
         return Service.from_wire(self._transport.json(call))
 
-    def delete(self, service: str) -> None:
+    def delete(self, service: str, *, force: bool = False) -> None:
         """Delete a service.
 
-        :raises Conflict: it is exposed on a board
+        :param force: withdraw it first from all boards, those of other projects too
+        :raises Conflict: it is exposed on a board; ``details`` say on how many of
+            ``others``. By force: it is still being withdrawn on some, try again later
         """
-        self._transport.send(Call(method="DELETE", path=_path(service)))
+        query: dict[str, Json] = {"force": "true"} if force else {}
+        self._transport.send(Call(method="DELETE", path=_path(service), query=query))
 
     def on_board(self, board: str, *, limit: int | None = None) -> Iterator[Exposure]:
         """Yield what is exposed on a board."""

@@ -175,6 +175,95 @@ def test_a_public_service_is_used_by_others(site: Site) -> None:
     assert act(site, "ServiceDisable", "shared").status_int == 200
 
 
+def used_by_others(site: Site) -> str:
+    """Make a public service of the stranger's that is exposed on a board of either project."""
+    shared = str(service(site, "shared", "stranger", public=True)["uuid"])
+    online_board(site)
+    online_board(site, "theirs", "stranger")
+    assert act(site, "ServiceEnable", "shared").status_int == 200
+    own = act(site, "ServiceEnable", "shared", board="theirs", token="stranger")
+    assert own.status_int == 200
+    return shared
+
+
+def delete(site: Site, uuid: str, token: str = "stranger", force: bool = True) -> Any:
+    """Delete a service, by force."""
+    query = "?force=true" if force else ""
+    return site.ask("DELETE", f"/v1/services/{uuid}{query}", token=token)
+
+
+def test_an_owner_is_told_how_many_others_use_it(site: Site) -> None:
+    """Their number, not who they are; the own boards by name."""
+    shared = used_by_others(site)
+    theirs = site.ask("GET", "/v1/boards/theirs", token="stranger").json["uuid"]
+
+    refused = delete(site, shared, force=False)
+
+    assert (refused.status_int, refused.json["code"]) == (409, "iot.service.in_use")
+    assert refused.json["details"] == {"boards": [theirs], "others": 1, "closing": 0}
+    assert "exposed on 2 board(s), 1 of them of other projects" in fault(refused)
+    assert "by force" in fault(refused)
+
+
+def test_an_owner_withdraws_it_by_force(site: Site) -> None:
+    """All public ports are given back, then it goes; the others are told why and by whom not."""
+    shared = used_by_others(site)
+    owner = site.ask("GET", "/v1/whoami", token="stranger").json
+    member = site.ask("GET", "/v1/whoami", token="member").json["project"]
+
+    gone = delete(site, shared)
+
+    assert gone.status_int == 204, gone.text
+    assert holdings(site) == []
+    assert exposed(site) == []
+    assert site.ask("GET", f"/v1/services/{shared}", token="stranger").status_int == 404
+    rows = site.ask("GET", "/v1/audit?action=exposed_service.close").json["audit"]
+    assert {(row["project"], row["outcome"], row["reason"]) for row in rows} == {
+        (member, "success", "iot.service.withdrawn"),
+        (owner["project"], "success", "iot.service.withdrawn"),
+    }
+    assert [row["user"] == owner["user"] for row in rows if row["project"] == member] == [False]
+    [row] = site.ask("GET", "/v1/audit?action=service.withdraw").json["audit"]
+    assert (row["user"], row["details"]) == (owner["user"], {"boards": 2, "others": 1})
+
+
+def test_what_a_driver_keeps_is_withdrawn_later(site: Site) -> None:
+    """Until then it is not deleted and nobody else takes it; later a second try deletes it."""
+    shared = used_by_others(site)
+    tunnels = outside(site)[0]
+    tunnels.failure = DriverFailed("not now")
+
+    first = delete(site, shared)
+    shown = site.ask("GET", f"/v1/services/{shared}", token="stranger").json
+    taken = act(site, "ServiceEnable", shared)
+    tunnels.failure = None
+    site.clock.advance(400)
+    settle(site)
+    site.periodic("resume-exposed-services")
+    second = delete(site, shared, force=False)
+
+    assert (first.status_int, first.json["code"]) == (409, "iot.service.in_use")
+    assert (first.json["details"]["others"], first.json["details"]["closing"]) == (1, 2)
+    assert "try again later" in fault(first)
+    assert shown["public"] is False
+    assert taken.status_int == 404
+    assert second.status_int == 204, second.text
+
+
+def test_force_is_the_owners(site: Site) -> None:
+    """Whoever only uses it, or only reads, cannot withdraw it; unused it goes by force too."""
+    shared = used_by_others(site)
+    private = service(site, "private", "stranger")["uuid"]
+
+    told = [delete(site, shared, who).status_int for who in ("member", "reader")]
+    unseen = delete(site, private, "member")
+
+    assert told == [403, 403]
+    assert unseen.status_int == 404
+    assert len(holdings(site)) == 2
+    assert delete(site, private).status_int == 204
+
+
 def test_a_service_in_use_stays(site: Site) -> None:
     """D-22: neither deleted nor bent while exposed; afterwards both go."""
     board = online_board(site)

@@ -109,17 +109,27 @@ class SetService(Showing):
 
 
 class DeleteService(Doing):
-    """Delete services that are exposed nowhere"""
+    """Delete services
+
+    One that is exposed stays, unless --force withdraws it from all boards first,
+    also from those of other projects that use a public one.
+    """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return the parser."""
         parser = super().get_parser(prog_name)
         parser.add_argument("services", metavar="SERVICE", nargs="+", help="name or uuid")
+        parser.add_argument(
+            "--force", action="store_true", help="withdraw it from all boards first"
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Delete them."""
-        self.each(parsed_args.services, self.cloud.services.delete)
+        self.each(
+            parsed_args.services,
+            lambda service: self.cloud.services.delete(service, force=parsed_args.force),
+        )
 
 
 class EnableService(Showing):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from iotronic_mec.context import Context
+from iotronic_mec.context import Context, system_context
 from iotronic_mec.errors import Error
 from iotronic_mec.feature import Parts
 from iotronic_mec.features.board.commands import check_online
@@ -20,6 +22,7 @@ from iotronic_mec.features.exposed_service.model import (
     AlreadyExposed,
     Exposure,
     InvalidServiceAction,
+    ServiceWithdrawn,
 )
 from iotronic_mec.features.holding import store as holding_store
 from iotronic_mec.features.holding.commands import HolderCommands, tunnel_of
@@ -32,12 +35,17 @@ from iotronic_mec.features.holding.model import (
     Holding,
 )
 from iotronic_mec.features.service import store as service_store
-from iotronic_mec.features.service.model import Service
+from iotronic_mec.features.service.model import Service, ServiceNotYours
 from iotronic_mec.ids import new_uuid
 from iotronic_mec.rpc.expose import expose
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+LOG = logging.getLogger(__name__)
+
+WITHDRAW_MARGIN_S = 10.0
+"""Time that is left to the caller of a withdrawal for what comes after it, seconds."""
 
 
 class ExposedServiceCommands(HolderCommands):
@@ -104,6 +112,52 @@ class ExposedServiceCommands(HolderCommands):
                     failed.append(error)
         if failed:
             raise failed[0]
+
+    @expose
+    def withdraw(self, context: Context, *, service: str) -> int:
+        """Have a service of one's own exposed nowhere any more; return where it still is.
+
+        From now on other projects cannot expose it: it is public no more. Their boards
+        lose their public ports, which their audit and their events tell. What a driver does
+        not give back at once is tried again later. Blocks as long as the caller has time.
+
+        :returns: on how many boards it is still being closed
+        :raises ServiceNotFound: no such service
+        :raises ServiceNotYours: it is another project's, and public
+        """
+        now = self._parts.clock.now()
+
+        def change(connection: Connection) -> list[str]:
+            found = service_store.get_service(
+                connection, context.project, service, every=context.is_admin
+            )
+            if found.project != context.project and not context.is_admin:
+                raise ServiceNotYours()
+            uses = store.list_of_service(connection, found.uuid)
+            if found.public:
+                values = {"public": False, "updated_at": now}
+                service_store.update_service(connection, found.uuid, values)
+            others = system_context(request_id=context.request_id)
+            for uuid, project in uses:
+                # what the cloud does on others' boards is the cloud's in their audit
+                who = context if project == found.project else others
+                self._close_in(connection, who, uuid, ServiceWithdrawn())
+            foreign = sum(project != found.project for _, project in uses)
+            details = {"boards": len(uses), "others": foreign}
+            acting = context.acting_in(found.project)
+            self._parts.audit(
+                connection, acting, "service.withdraw", "service", found.uuid, details=details
+            )
+            return [uuid for uuid, _ in uses]
+
+        uses = self._parts.database.write(change)
+        left = len(uses)
+        for uuid in uses:
+            if context.deadline - time.monotonic() < WITHDRAW_MARGIN_S:
+                LOG.info("service %s: the rest is withdrawn later", service)
+                break
+            left -= self._finish(uuid)
+        return left
 
     @expose
     def status(self, context: Context, *, board: str) -> str:

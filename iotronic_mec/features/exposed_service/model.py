@@ -24,6 +24,12 @@ class NotExposed(NotFound):
     code = "iot.exposed_service.not_found"
 
 
+class ServiceWithdrawn(Conflict):
+    """The owner of the service has withdrawn it from all boards."""
+
+    code = "iot.service.withdrawn"
+
+
 class AlreadyExposed(Conflict):
     """The service is exposed on this board already."""
 

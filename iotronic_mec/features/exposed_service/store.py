@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from iotronic_mec.db import keyset, tally
 from iotronic_mec.features.board.table import board
 from iotronic_mec.features.exposed_service.model import Exposure, NotExposed
 from iotronic_mec.features.exposed_service.table import exposed_service
+from iotronic_mec.features.holding.model import CLOSING
 from iotronic_mec.features.holding.store import Rows
 from iotronic_mec.features.service.model import ServiceInUse
 from iotronic_mec.features.service.table import service
@@ -19,6 +20,10 @@ from iotronic_mec.page import Page
 
 ROWS = Rows(exposed_service)
 """Their states."""
+
+_USES = exposed_service.join(board, board.c.id == exposed_service.c.board_id).join(
+    service, service.c.id == exposed_service.c.service_id
+)
 
 
 def find_exposure(connection: Connection, board_uuid: str, ident: str) -> Exposure | None:
@@ -83,20 +88,57 @@ def refuse_exposed(connection: Connection, service_uuid: str) -> None:
     Boards of other projects, which may use a public service, are counted and
     not named.
 
-    :raises ServiceInUse: names how many boards, and those of the own project
+    :raises ServiceInUse: says on how many boards, and names those of the own project
     """
     rows = connection.execute(
-        select(board.c.uuid, board.c.project, service.c.project.label("owner"))
-        .join(exposed_service, exposed_service.c.board_id == board.c.id)
-        .join(service, service.c.id == exposed_service.c.service_id)
-        .where(service.c.uuid == service_uuid)
-        .limit(100)
-    ).all()
-    if rows:
-        raise ServiceInUse(
-            f"service {service_uuid} is exposed on {len(rows)} board(s): disable it there first",
-            details={"boards": [row.uuid for row in rows if row.project == row.owner]},
+        select(
+            (board.c.project == service.c.project).label("own"),
+            (exposed_service.c.state == CLOSING).label("closing"),
+            func.count().label("number"),
         )
+        .select_from(_USES)
+        .where(service.c.uuid == service_uuid)
+        .group_by("own", "closing")
+    ).all()
+    if not rows:
+        return
+    own = sum(row.number for row in rows if row.own)
+    others = sum(row.number for row in rows if not row.own)
+    closing = sum(row.number for row in rows if row.closing)
+    named = connection.execute(
+        select(board.c.uuid)
+        .select_from(_USES)
+        .where(service.c.uuid == service_uuid, board.c.project == service.c.project)
+        .order_by(exposed_service.c.id)
+        .limit(100)
+    )
+    raise ServiceInUse(
+        _used(service_uuid, own, others, closing),
+        details={"boards": [row.uuid for row in named], "others": others, "closing": closing},
+    )
+
+
+def list_of_service(connection: Connection, service_uuid: str) -> list[tuple[str, str]]:
+    """Return the uuid of each exposure of a service, and its board's project."""
+    rows = connection.execute(
+        select(exposed_service.c.uuid, board.c.project)
+        .select_from(_USES)
+        .where(service.c.uuid == service_uuid)
+        .order_by(exposed_service.c.id)
+    )
+    return [(row.uuid, row.project) for row in rows]
+
+
+def _used(service_uuid: str, own: int, others: int, closing: int) -> str:
+    """Say on how many boards a service is exposed, and what can be done."""
+    where = f"service {service_uuid} is exposed on {own + others} board(s)"
+    if others:
+        where += f", {others} of them of other projects"
+    if closing == own + others:
+        return f"{where}, and is being withdrawn there: try again later"
+    if others:
+        return f"{where}: disable it there first, or delete it by force, which withdraws it"
+    return f"{where}: disable it there first"
 
 
 def _exposures() -> Select[Any]:

@@ -280,21 +280,32 @@ class HolderCommands:
         :param because: why it could not be opened
         :param vetoes: called with the connection and the uuid first
         """
-        now = self._parts.clock.now()
-        told = None if because is None else cause(because.to_wire()["code"], because.message)
+        outcome = "success" if because is None else "failure"
 
         def change(connection: Connection) -> None:
             for veto in vetoes:
                 veto(connection, uuid)
-            moved = self.rows.move(connection, uuid, (OPENING, OPEN), CLOSING, now, cause=told)
-            store.close_of(connection, now, holder=uuid)
-            if moved:
-                outcome = "success" if because is None else "failure"
-                reason = "" if because is None else because.to_wire()["code"]
-                self._note(connection, context, "close", uuid, outcome, reason)
+            self._close_in(connection, context, uuid, because, outcome)
 
         self._parts.database.write(change)
         return self._finish(uuid)
+
+    def _close_in(
+        self,
+        connection: Connection,
+        context: Context,
+        uuid: str,
+        because: Error | None,
+        outcome: str = "success",
+    ) -> None:
+        """Have all that a row holds given back from now on, in the caller's transaction."""
+        now = self._parts.clock.now()
+        told = None if because is None else cause(because.to_wire()["code"], because.message)
+        moved = self.rows.move(connection, uuid, (OPENING, OPEN), CLOSING, now, cause=told)
+        store.close_of(connection, now, holder=uuid)
+        if moved:
+            reason = "" if because is None else str(because.to_wire()["code"])
+            self._note(connection, context, "close", uuid, outcome, reason)
 
     def _finish(self, uuid: str) -> bool:
         self._holdings.close_due(uuid)

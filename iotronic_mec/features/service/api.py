@@ -16,6 +16,7 @@ from iotronic_mec.features.service.model import Service
 from iotronic_mec.features.service.schema import (
     FieldsQuery,
     ServiceCreate,
+    ServiceDeletion,
     ServiceList,
     ServiceQuery,
     ServiceShape,
@@ -60,8 +61,11 @@ def update(call: Call) -> dict[str, Any]:
 
 
 def delete(call: Call) -> None:
-    """Delete a service."""
-    call.ask("service", "delete", service=call.path["service"])
+    """Delete a service; by force after it was withdrawn from all boards."""
+    service = call.path["service"]
+    if call.query.force:
+        call.ask("exposed_service", "withdraw", service=service)
+    call.ask("service", "delete", service=service)
 
 
 def _get(call: Call, ident: str) -> Service:
@@ -159,7 +163,8 @@ ROUTES = (
         path="/v1/services/{service}",
         handler=delete,
         policy="iot:service:delete",
-        summary="Delete a service that is exposed nowhere",
+        summary="Delete a service; one that is exposed only with force=true",
+        query=ServiceDeletion,
         status=204,
         errors=(409,),
     ),

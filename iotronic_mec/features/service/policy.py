@@ -42,7 +42,7 @@ POLICIES = (
     Policy(
         name="iot:service:delete",
         check="rule:iot_member",
-        description="Delete a service of the own project that is exposed nowhere",
+        description="Delete a service of the own project; by force one that is exposed",
         operations=(("DELETE", "/v1/services/{service}"),),
     ),
 )

@@ -66,6 +66,16 @@ class ServiceQuery(PageQuery):
     all_services: Boolean = Field(False, description="of all projects; administrators only")
 
 
+class ServiceDeletion(Query):
+    """Whether a service that is exposed is withdrawn first."""
+
+    force: Boolean = Field(
+        False,
+        description="withdraw it from all boards first, those of other projects too; it is "
+        "public no more from then on, also where that does not end at once (409)",
+    )
+
+
 class FieldsQuery(Query):
     """Which fields of one thing are wanted."""
 

@@ -11,6 +11,16 @@ from tests.fakes.http_cloud import HttpCloud
 from tests.unit.cli.conftest import Iot
 
 
+def test_force_is_sent(iot: Iot, cloud: HttpCloud) -> None:
+    """Only with --force the cloud is asked to withdraw it first."""
+    iot("service", "create", "web", "80")
+
+    found = iot("service", "delete", "--force", "web")
+
+    assert found.code == 0, found.err
+    assert cloud.last.query == {"force": "true"}
+
+
 def test_a_service_is_made_changed_and_deleted(iot: Iot, cloud: HttpCloud) -> None:
     """Create, list, show, set and delete send what they say."""
     made = iot("service", "create", "dns", "53", "--protocol", "ANY", "-f", "json").json
