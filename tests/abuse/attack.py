@@ -28,9 +28,10 @@ class Attack:
     :param ground: where the control runs: see :mod:`tests.abuse.outside`
     :param outside: what the control is told instead, by name
     :param calls: how often it is called; the last call counts
-    :param check: ``"end"``: looks at the host afterwards; see :mod:`tests.abuse.aftermath`
+    :param checks: what is looked at on the board afterwards; see :mod:`tests.abuse.aftermath`
+    :param succeeds: by what the control shows that it works; see :mod:`tests.abuse.outside`
+    :param kind: ``"code"``, or ``"bundles"`` and ``"models"``, which have a test of their own
     :param pending: the issue that brings what it attacks; it is not run and never counts
-    :param control_absent: why this machine cannot show that it would succeed outside
     """
 
     number: int
@@ -42,6 +43,8 @@ class Attack:
     outside: Mapping[str, Any] = field(default_factory=dict)
     calls: int = 1
     checks: tuple[str, ...] = ()
+    succeeds: str = LEAKED
+    kind: str = "code"
     pending: str = ""
 
     @property

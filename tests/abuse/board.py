@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +16,8 @@ from typing import Any
 
 from demo.processes import script
 from iotronic_mec.sdk import Client, Error, NewBoard, NewPlugin, Target
-from tests.abuse.attack import LEAKED
-from tests.e2e.cloud import Cloud, processes_of, wait_for
+from tests.abuse.attack import LEAKED, Attack
+from tests.e2e.cloud import SUPERVISOR, Cloud, processes_of, wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -57,6 +58,24 @@ class Setup:
     def name(self) -> str:
         """As shown by pytest and in the table."""
         return self.account if self.landlock == "auto" else f"{self.account}-no-landlock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of an attack.
+
+    :param parts: part of the attack → how it ended
+    :param answers: who → seconds of a normal call afterwards
+    :param wrong: what was found on the board
+    """
+
+    parts: dict[str, str]
+    lasted_s: float
+    answers: dict[str, float]
+    wrong: list[str]
+
+
+Look = Callable[[str], list[str]]
 
 
 class Tenant:
@@ -160,24 +179,32 @@ class Board:
             "supervisor": str(self.state_dir / "supervisor.sock"),
             "neighbour": self.kept_pid,
             "agent": self.pids("lightning-agent run")[0],
+            "descriptors": len(os.listdir(f"/proc/{self.supervisor}/fd")),
         }
 
     def neighbour_lives(self) -> bool:
         """Return whether the neighbour's started plugin is still the same process."""
         return Path(f"/proc/{self.kept_pid}/root/job/secret").exists()
 
-    def run(self, code: str, told: dict[str, Any], calls: int) -> tuple[dict[str, str], float]:
-        """Inject the code as the attacker's plugin and call it; return outcomes and seconds."""
-        plugin = self.attacker.put("attack", code.encode(), callable=True)
+    @property
+    def supervisor(self) -> int:
+        """The pid of the supervisor."""
+        return self.pids(SUPERVISOR)[0]
+
+    def run(self, attack: Attack, told: dict[str, Any], look: Look) -> Outcome:
+        """Inject the attack as the attacker's plugin, call it, look at the board, remove it."""
+        plugin = self.attacker.put("attack", attack.code.encode(), callable=True)
         begin = time.monotonic()
         try:
-            for _ in range(calls):
-                outcomes = self._call(plugin, told)
-            return outcomes, time.monotonic() - begin
+            for _ in range(attack.calls):
+                parts = self.call(plugin, told)
+            lasted_s = time.monotonic() - begin
+            answers = self.answers()
+            return Outcome(parts=parts, lasted_s=lasted_s, answers=answers, wrong=look(plugin))
         finally:
             self.attacker.take_away(plugin)
 
-    def _call(self, plugin: str, told: dict[str, Any]) -> dict[str, str]:
+    def call(self, plugin: str, told: dict[str, Any]) -> dict[str, str]:
         try:
             answer = self.attacker.client.injections.call(self.attacker.at(plugin), told)
         except Error as error:
@@ -185,8 +212,8 @@ class Board:
         verdict = answer.value
         if not isinstance(verdict, dict) or set(verdict) != {"leaked", "how"}:
             return {"call": LEAKED if verdict == LEAKED else f"answered {verdict!r:.80}"}
-        found: dict[str, str] = verdict["how"]
-        return found
+        how = verdict["how"]
+        return how if isinstance(how, dict) else {"call": f"answered {how!r:.80}"}
 
     def answers(self) -> dict[str, float]:
         """Return the seconds in which agent, neighbour and own host answer a normal call."""

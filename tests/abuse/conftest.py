@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import pickle
+import shutil
 import socket
 import subprocess
+import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +19,17 @@ import pytest
 from tests.abuse.board import CALL_LIMIT_S, Board, Setup
 from tests.abuse.report import Table
 from tests.e2e.cloud import Cloud
+
+
+class Planted:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.open, (self.path, os.O_CREAT | os.O_WRONLY)
+
 
 SETUPS = [
     setup
@@ -56,6 +72,7 @@ def board(request: pytest.FixtureRequest, cloud: Cloud) -> Iterator[Board]:
 @pytest.fixture(scope="session")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Give what an attacker may know of the host, and things there to reach for."""
+    marker = tmp_path_factory.mktemp("marker") / "marker"
     abstract = f"\0lightning-abuse-{os.getpid()}"
     with (
         socket.create_server(("127.0.0.1", 0)) as tcp,
@@ -81,6 +98,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
             "work": "/job",
             "places": ["/", "/job", "/tmp", "/usr/lib"],
             "first": 1,
+            "tmpfs": ["/job", "/tmp", "/dev/shm"],
+            "roots": ["/", "/dev", "/dev/shm"],
+            "folders": ["/job", "/tmp", "/dev/shm"],
+            "python": os.path.realpath(sys.executable),
+            "marker": str(marker),
+            "pickle": base64.b64encode(pickle.dumps(Planted(str(marker)))).decode(),
             "scratch": "/tmp",
         }
         victim.kill()
@@ -95,8 +118,15 @@ def table() -> Iterator[Table]:
 
 
 @pytest.fixture
-def scratch(tmp_path: Path) -> Path:
+def scratch(tmp_path: Path) -> Iterator[Path]:
     """Give a throw-away folder with copies of what attacks change."""
     for name in ("os.py", "child.py"):
         (tmp_path / name).write_text("# a copy\n", encoding="utf-8")
-    return tmp_path
+    yield tmp_path
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest.fixture
+def token() -> str:
+    """Give a word by which a process that an attack leaves is found."""
+    return f"token-{uuid.uuid4().hex}"

@@ -8,14 +8,19 @@ Grounds, so that nothing reaches the host:
 ``terminal``   as ``own``, its standard descriptors a terminal of its own
 ``metadata``   as ``own``, with a server at 169.254.169.254:80
 ``devices``    as ``own``, its ``/dev`` has nodes that lead nowhere
+``descriptors``   as ``plain``, with a connected socket it was not meant to have
+``channel``    as ``plain``, with one end of a socket pair whose other end believes everything
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import pathlib
+import pickle
+import resource
 import select
 import signal
 import socket
@@ -26,7 +31,7 @@ import tempfile
 import termios
 import time
 import types
-from typing import Any
+from typing import Any, NoReturn
 
 OWN = (
     *("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"),
@@ -36,7 +41,7 @@ OWN = (
 SIOCSIFADDR, SIOCSIFFLAGS, IFF_UP = 0x8916, 0x8914, 1
 """Source: linux/sockios.h, linux/if.h."""
 
-LIMIT_S = 6.0
+LIMIT_S = 5.0
 """Seconds the code has at most."""
 
 
@@ -49,8 +54,14 @@ def run_outside(
     prefix: list[str] | None = None,
 ) -> dict[str, Any]:
     """Run the code without a sandbox; return its verdict, and how its process ended."""
-    order = {"code": code, "told": told, "calls": calls, "limit_s": LIMIT_S, "ground": ground}
-    own = () if ground == "plain" else OWN
+    order: dict[str, Any] = {
+        "code": code,
+        "told": told,
+        "calls": calls,
+        "limit_s": LIMIT_S,
+        "ground": ground,
+    }
+    own = () if ground in ("plain", "descriptors", "channel") else OWN
     command = [*(prefix or []), *own, sys.executable, __file__]
     done = subprocess.run(
         command,
@@ -66,18 +77,63 @@ def run_outside(
     return found
 
 
+def succeeded(kind: str, found: dict[str, Any], token_alive: bool) -> bool:
+    """Return whether the code got what it wanted.
+
+    :param kind: ``Attack.succeeds``
+    :param found: what :func:`run_outside` returned
+    :param token_alive: whether a process with the attack's token is left
+    """
+    verdict = found["verdict"] or {}
+    how = verdict.get("how", {})
+    judged = {
+        "leaked": verdict.get("leaked") is True,
+        "timeout": found["end"] == "timeout",
+        "signal": found["end"].startswith("signal"),
+        "victim": found["victim"] is False,
+        "daemon": token_alive,
+        "large": len(str(how)) > 5_000_000,
+        "deep": isinstance(how, dict) and isinstance(how.get("deep"), list),
+        "integer": isinstance(how, dict) and how.get("integer") == 2**70,
+        "written": found["logged"] > 10_000_000,
+        "sent": found["bytes"] > 0,
+        "twice": found["frames"] >= 3,
+        "descriptors": found["descriptors"] >= 50,
+        "unpickled": found["unpickled"],
+    }
+    return judged[kind]
+
+
 def main() -> None:
     """Run the order that is read and print its end."""
     order = json.load(sys.stdin)
+    for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_MSGQUEUE):
+        with contextlib.suppress(OSError, ValueError):
+            hard = 1 << 20 if os.geteuid() == 0 else resource.getrlimit(kind)[1]
+            resource.setrlimit(kind, (hard, hard))
     prepare = {"metadata": serve_metadata, "devices": make_devices}.get(order["ground"])
     kept = prepare() if prepare else None
     with subprocess.Popen(["sleep", "100"], start_new_session=True) as victim:
-        found = run(order, {**order["told"], "victim": victim.pid})
+        found = run(order, with_victim(order["told"], victim.pid))
         found["victim"] = victim.poll() is None
+        found["logged"] = logged(order["told"]["scratch"])
         victim.kill()
     if kept is not None:
         kept.close()
     print(json.dumps(found))
+
+
+def with_victim(told: dict[str, Any], pid: int) -> dict[str, Any]:
+    """Return what the code is told, with a victim of its own."""
+    filled = {name: pid if value == "{victim}" else value for name, value in told.items()}
+    return {**filled, "victim": pid}
+
+
+def logged(scratch: str) -> int:
+    """Return how many bytes the code logged."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.stat(f"{scratch}/log").st_size
+    return 0
 
 
 def serve_metadata() -> socket.socket:
@@ -107,30 +163,71 @@ def take_terminal() -> None:
 
 
 def run(order: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
-    """Run the code in a fork of its own; return ``verdict`` and ``end``."""
+    """Run the code in a fork of its own; return ``verdict``, ``end`` and what came otherwise."""
     reader, writer = os.pipe()
+    ours, theirs = socket.socketpair()
     middle = os.fork()
     if middle == 0:
         os.close(reader)
-        os.setpgid(0, 0)
-        child = os.fork()
-        if child == 0:
-            if order["ground"] == "terminal":
-                take_terminal()
-            else:
-                os.setpgid(0, 0)
-            os.write(writer, json.dumps(act(order, told)).encode())
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        os.write(writer, f"\n{os.waitstatus_to_exitcode(status)}".encode())
-        os._exit(0)
+        ours.close()
+        stay_between(order, told, writer, theirs)
     os.close(writer)
+    theirs.close()
     said = listen(reader, order["limit_s"])
     os.kill(middle, signal.SIGKILL)
     os.waitpid(middle, 0)
     verdict, _, code = said.partition("\n")
-    end = "timeout" if not said else f"signal {-int(code)}" if code.startswith("-") else "exit"
-    return {"verdict": json.loads(verdict) if verdict else None, "end": end}
+    end = "timeout" if not code else f"signal {-int(code)}" if code.startswith("-") else "exit"
+    return {"verdict": json.loads(verdict) if verdict else None, "end": end, **believe(ours)}
+
+
+def stay_between(
+    order: dict[str, Any], told: dict[str, Any], writer: int, channel: socket.socket
+) -> NoReturn:
+    """Be the parent that the code may kill, and tell how the code ended."""
+    os.setpgid(0, 0)
+    child = os.fork()
+    if child == 0:
+        if order["ground"] == "terminal":
+            take_terminal()
+        else:
+            os.setpgid(0, 0)
+        if order["ground"] != "channel":
+            channel.close()
+        kept = connect(told) if order["ground"] == "descriptors" else None
+        os.write(writer, json.dumps(act(order, told)).encode())
+        if kept is not None:
+            kept.close()
+        os._exit(0)
+    channel.close()
+    _, status = os.waitpid(child, 0)
+    os.write(writer, f"\n{os.waitstatus_to_exitcode(status)}".encode())
+    os._exit(0)
+
+
+def connect(told: dict[str, Any]) -> socket.socket:
+    """Return a connection that the code then finds open."""
+    return socket.create_connection(("127.0.0.1", told["tcp"]), 2)
+
+
+def believe(channel: socket.socket) -> dict[str, Any]:
+    """Take everything from a channel as a careless reader does: descriptors, pickles."""
+    found: dict[str, Any] = {"frames": 0, "descriptors": 0, "unpickled": False}
+    channel.settimeout(0.2)
+    taken = b""
+    with contextlib.suppress(OSError):
+        while True:
+            content, rights, _, _ = socket.recv_fds(channel, 1 << 20, 64)
+            if not content:
+                break
+            taken += content
+            found["descriptors"] += len(rights)
+            for descriptor in rights:
+                os.close(descriptor)
+    with contextlib.suppress(Exception):
+        pickle.loads(taken[4:])
+        found["unpickled"] = True
+    return {**found, "frames": taken.count(b'"t"'), "bytes": len(taken)}
 
 
 def listen(reader: int, limit_s: float) -> str:
@@ -151,7 +248,13 @@ def act(order: dict[str, Any], told: dict[str, Any]) -> Any:
     module = types.ModuleType("plugin")
     exec(compile(order["code"], "plugin.py", "exec"), module.__dict__)
     work = pathlib.Path(tempfile.mkdtemp(dir=told["scratch"]))
-    context = types.SimpleNamespace(work=work, path=work, log=lambda text: None)
+    log = open(f"{told['scratch']}/log", "a")
+
+    def note(text: object) -> None:
+        """Keep all that is logged or reported."""
+        log.write(f"{text}\n")
+
+    context = types.SimpleNamespace(work=work, path=work, log=note, report=note)
     answer = None
     for _ in range(order["calls"]):
         answer = module.main(context, **told)

@@ -6,14 +6,19 @@ outcome is ``"leaked"`` or the word for what stopped it: a name of errno, of an 
 
 from __future__ import annotations
 
+import array  # noqa: F401
+import base64  # noqa: F401
 import ctypes
 import errno
 import fcntl  # noqa: F401
+import hashlib  # noqa: F401
+import json  # noqa: F401
 import mmap  # noqa: F401
 import os
 import resource  # noqa: F401
 import signal
 import socket  # noqa: F401
+import stat
 import struct  # noqa: F401
 import subprocess  # noqa: F401
 import sys  # noqa: F401
@@ -25,6 +30,12 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 SYSCALLS = {
     "x86_64": {
+        "settimeofday": 164,
+        "clock_settime": 227,
+        "adjtimex": 159,
+        "sethostname": 170,
+        "acct": 163,
+        "name_to_handle_at": 303,
         "bpf": 321,
         "clone": 56,
         "clone3": 435,
@@ -50,6 +61,12 @@ SYSCALLS = {
         "userfaultfd": 323,
     },
     "aarch64": {
+        "settimeofday": 170,
+        "clock_settime": 112,
+        "adjtimex": 171,
+        "sethostname": 161,
+        "acct": 89,
+        "name_to_handle_at": 264,
         "bpf": 280,
         "clone": 220,
         "clone3": 435,
@@ -144,6 +161,25 @@ def in_child(action, limit_s=5.0):
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     return told.decode() or f"signal {os.waitstatus_to_exitcode(status)}"
+
+
+def call(result):
+    """Return what a C function returned; OSError if that says that it failed."""
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def own_channel():
+    """Return the number of the first socket that was inherited."""
+    for number in range(3, 1024):
+        try:
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                return number
+        except OSError:
+            continue
+    raise OSError(errno.EBADF, "no socket")
 
 
 def report(outcomes):

@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.abuse.attack import Attack
+from tests.abuse.attack import LEAKED, Attack
+from tests.abuse.board import Outcome
 
 TABLE_FILE = "IOT_ABUSE_TABLE"
 """Name of the variable with a file to write the table to, too."""
@@ -23,6 +24,23 @@ class Row:
     ms: float = 0.0
     slowest_ms: float = 0.0
 
+    @classmethod
+    def judge(cls, attack: Attack, setup: str, seen: Outcome) -> Row:
+        """Return the row of an attack that was run."""
+        words = seen.parts.values()
+        strange = [word for word in words if word not in attack.stopped]
+        leaked = LEAKED in words or seen.wrong
+        return cls(
+            attack=attack,
+            setup=setup,
+            verdict="LEAKED" if leaked else "UNCLEAR" if strange else "contained",
+            layers=tuple(
+                dict.fromkeys(attack.stopped.get(word, str(word)[:40]) for word in words)
+            ),
+            ms=seen.lasted_s * 1000,
+            slowest_ms=max(seen.answers.values()) * 1000,
+        )
+
 
 class Table:
     """Collects rows and prints them."""
@@ -30,9 +48,10 @@ class Table:
     def __init__(self) -> None:
         self._rows: list[Row] = []
 
-    def add(self, row: Row) -> None:
-        """Keep a row."""
+    def add(self, row: Row) -> Row:
+        """Keep a row and return it."""
         self._rows.append(row)
+        return row
 
     def finish(self) -> None:
         """Print the table, and write it where the variable says."""

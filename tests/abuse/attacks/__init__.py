@@ -6,7 +6,7 @@ import importlib
 
 from tests.abuse.attack import Attack
 
-_PARTS = ("files", "privileges", "network")
+_PARTS = ("files", "privileges", "resources", "processes", "network", "code", "own")
 
 _TABLES = [importlib.import_module(f"{__name__}.{part}").TABLE for part in _PARTS]
 
