@@ -113,6 +113,12 @@ class Keeper:
             await self._store.forget(plugin)
             await self._link.request("uninstall", limit_s=INSTALL_LIMIT_S, plugin=plugin)
 
+    async def remove_unwanted(self, plugin: str) -> None:
+        """Remove a plugin, unless an order has brought it meanwhile."""
+        async with self._changing(plugin):
+            if self._store.find_desired(plugin) is None:
+                await self._link.request("uninstall", limit_s=INSTALL_LIMIT_S, plugin=plugin)
+
     async def call(
         self, plugin: str, parameters: dict[str, Any], *, operation: str, remaining_s: float
     ) -> Any:

@@ -180,7 +180,9 @@ class Reconciler:
         if steps.is_empty:
             return True
         LOG.info("board %s: differs from the desired state: %s", self._board, steps)
-        done = [await self._step("remove", name, self._keeper.remove) for name in steps.remove]
+        # an order may have brought it since it was compared
+        remove = self._keeper.remove_unwanted
+        done = [await self._step("remove", name, remove) for name in steps.remove]
         done += [await self._step("stop", name, self._stop) for name in steps.stop]
         done += [await self._install(plugin) for plugin in steps.install]
         done += [await self._step("start", p.plugin, self._start) for p in steps.start]

@@ -232,6 +232,20 @@ def test_removal_is_repeatable(bench: Bench) -> None:
     assert bench.link.installed == {}
 
 
+def test_what_an_order_brought_meanwhile_is_not_removed(bench: Bench) -> None:
+    """Compared before it was wanted, removed after: it stays; unwanted it goes."""
+    plugin = a_plugin()
+    result_of(bench.keeper.inject(plugin))
+
+    result_of(bench.keeper.remove_unwanted(plugin.plugin))
+    kept = result_of(bench.keeper.list_installed())
+    result_of(bench.store.forget(plugin.plugin))
+    result_of(bench.keeper.remove_unwanted(plugin.plugin))
+
+    assert kept == {plugin.plugin: {plugin.digest}}
+    assert result_of(bench.keeper.list_installed()) == {}
+
+
 def test_actual_state_tells_endings(bench: Bench) -> None:
     """A plugin that ended by itself is listed with its cause."""
     plugin = bench.inject()
