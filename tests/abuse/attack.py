@@ -31,6 +31,7 @@ class Attack:
     :param checks: what is looked at on the board afterwards; see :mod:`tests.abuse.aftermath`
     :param succeeds: by what the control shows that it works; see :mod:`tests.abuse.outside`
     :param kind: ``"code"``, or ``"bundles"`` and ``"models"``, which have a test of their own
+    :param known: why it still succeeds; the row says LEAKED, and the test is expected to fail
     :param pending: the issue that brings what it attacks; it is not run and never counts
     """
 
@@ -45,6 +46,7 @@ class Attack:
     checks: tuple[str, ...] = ()
     succeeds: str = LEAKED
     kind: str = "code"
+    known: str = ""
     pending: str = ""
 
     @property

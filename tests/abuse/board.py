@@ -274,11 +274,11 @@ SEEN: set[int] = set()
 
 
 def word_of(error: Error) -> str:
-    """Return one word for how a call failed."""
-    details = error.details
-    board = details.get("details", details)
-    if isinstance(board, dict) and board.get("signal"):
-        return f"signal {board['signal']}"
-    if isinstance(board, dict) and board.get("type") not in (None, ""):
-        return str(board["type"])
-    return error.code.rpartition(".")[2]
+    """Return one word for how a call failed: the signal, the exception, or the board's code."""
+    cause = error.details.get("cause")
+    if not isinstance(cause, dict):
+        return error.code.rpartition(".")[2]
+    if cause.get("signal"):
+        return f"signal {cause['signal']}"
+    kind = cause.get("type")
+    return str(cause.get("code") if kind in (None, "", "Crashed") else kind)

@@ -107,10 +107,7 @@ def succeeded(kind: str, found: dict[str, Any], token_alive: bool) -> bool:
 def main() -> None:
     """Run the order that is read and print its end."""
     order = json.load(sys.stdin)
-    for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_MSGQUEUE):
-        with contextlib.suppress(OSError, ValueError):
-            hard = 1 << 20 if os.geteuid() == 0 else resource.getrlimit(kind)[1]
-            resource.setrlimit(kind, (hard, hard))
+    raise_limits()
     prepare = {"metadata": serve_metadata, "devices": make_devices}.get(order["ground"])
     kept = prepare() if prepare else None
     with subprocess.Popen(["sleep", "100"], start_new_session=True) as victim:
@@ -127,6 +124,13 @@ def with_victim(told: dict[str, Any], pid: int) -> dict[str, Any]:
     """Return what the code is told, with a victim of its own."""
     filled = {name: pid if value == "{victim}" else value for name, value in told.items()}
     return {**filled, "victim": pid}
+
+
+def raise_limits() -> None:
+    """Allow as many descriptors as there may be."""
+    with contextlib.suppress(OSError, ValueError):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def logged(scratch: str) -> int:
@@ -192,6 +196,7 @@ def stay_between(
             take_terminal()
         else:
             os.setpgid(0, 0)
+            hush()
         if order["ground"] != "channel":
             channel.close()
         kept = connect(told) if order["ground"] == "descriptors" else None
@@ -203,6 +208,13 @@ def stay_between(
     _, status = os.waitpid(child, 0)
     os.write(writer, f"\n{os.waitstatus_to_exitcode(status)}".encode())
     os._exit(0)
+
+
+def hush() -> None:
+    """Have nothing on the standard descriptors."""
+    nothing = os.open("/dev/null", os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
 
 
 def connect(told: dict[str, Any]) -> socket.socket:

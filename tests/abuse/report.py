@@ -20,19 +20,21 @@ class Row:
     attack: Attack
     setup: str
     verdict: str
+    part: str = ""
     layers: tuple[str, ...] = ()
     ms: float = 0.0
     slowest_ms: float = 0.0
 
     @classmethod
-    def judge(cls, attack: Attack, setup: str, seen: Outcome) -> Row:
-        """Return the row of an attack that was run."""
+    def judge(cls, attack: Attack, setup: str, seen: Outcome, part: str = "") -> Row:
+        """Return the row of an attack that was run, or of one part of it."""
         words = seen.parts.values()
         strange = [word for word in words if word not in attack.stopped]
         leaked = LEAKED in words or seen.wrong
         return cls(
             attack=attack,
             setup=setup,
+            part=part,
             verdict="LEAKED" if leaked else "UNCLEAR" if strange else "contained",
             layers=tuple(
                 dict.fromkeys(attack.stopped.get(word, str(word)[:40]) for word in words)
@@ -67,7 +69,7 @@ class Table:
             "| no. | attack | column | verdict | layer | ms | slowest answer after, ms |",
             "| --- | --- | --- | --- | --- | --- | --- |",
         ]
-        ordered = sorted(self._rows, key=lambda row: (row.attack.number, row.setup))
+        ordered = sorted(self._rows, key=lambda row: (row.attack.number, row.part, row.setup))
         return "\n".join([*head, *map(_line, ordered), "", self.count(), ""])
 
     def count(self) -> str:
@@ -80,5 +82,6 @@ class Table:
 def _line(row: Row) -> str:
     layers = ", ".join(row.layers)
     times = f"{row.ms:.0f} | {row.slowest_ms:.0f}" if row.layers else "|"
-    number, title = row.attack.number, row.attack.title
+    number = row.attack.number
+    title = f"{row.attack.title}: {row.part}" if row.part else row.attack.title
     return f"| {number} | {title} | {row.setup} | {row.verdict} | {layers} | {times} |"

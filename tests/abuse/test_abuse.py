@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from iotronic_mec.sdk import Error
 from tests.abuse.aftermath import CHECKS, end_token
 from tests.abuse.attack import LEAKED, Attack
 from tests.abuse.attacks import ATTACKS
-from tests.abuse.board import ANSWER_S, Board
+from tests.abuse.board import ANSWER_S, Board, Outcome, word_of
+from tests.abuse.bundles import LOAD, MODELS, TRICKS, honest, is_a_trick, real_model
 from tests.abuse.conftest import SETUPS
 from tests.abuse.outside import run_outside, succeeded
 from tests.abuse.report import Row, Table
+from tests.agent.supervised import make_zip
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -36,6 +40,8 @@ def test_nothing_gets_out(
     seen = board.run(attack, facts, look)
 
     row = table.add(Row.judge(attack, board.setup.name, seen))
+    if attack.known and row.verdict != "contained":
+        pytest.xfail(f"{attack.known}: {seen.parts}")
     assert seen.wrong == []
     assert row.verdict == "contained", f"{attack.leak}: {seen.parts}"
     assert max(seen.answers.values()) <= ANSWER_S, seen.answers
@@ -62,6 +68,62 @@ def test_the_same_code_succeeds_outside(
 def test_what_is_not_there_yet(attack: Attack, table: Table) -> None:
     """An attack on what does not exist yet is kept in the table and never counts as contained."""
     table.add(Row(attack=attack, setup="all", verdict=f"pending ({attack.pending})"))
+
+
+@pytest.mark.parametrize("name", sorted(TRICKS))
+def test_a_package_that_is_a_trick_is_refused(
+    name: str, board: Board, table: Table, scratch: Path
+) -> None:
+    """Attack 77: it never comes onto the board, and the board says why; a naive one takes it."""
+    content = TRICKS[name]()
+
+    begin = time.monotonic()
+    with pytest.raises(Error) as refused:
+        board.attacker.put("trick", content, filename="plugin.zip", callable=True)
+    by_cloud = refused.value.message.startswith("bundle: ")
+    seen = Outcome(
+        parts={name: "bundle" if by_cloud else word_of(refused.value)},
+        lasted_s=time.monotonic() - begin,
+        answers=board.answers(),
+        wrong=[],
+    )
+
+    row = table.add(Row.judge(ATTACKS[77], board.setup.name, seen, part=name))
+    assert row.verdict == "contained", refused.value
+    assert max(seen.answers.values()) <= ANSWER_S
+    assert is_a_trick(name, content, scratch), "control: unpacked carelessly it does harm"
+
+
+def test_an_honest_package_is_taken(board: Board) -> None:
+    """Control of 77: what is like the tricks and is none comes onto the board and runs."""
+    plugin = board.attacker.put("honest", honest(), filename="plugin.zip", callable=True)
+
+    answer = board.attacker.client.injections.call(board.attacker.at(plugin))
+
+    board.attacker.take_away(plugin)
+    assert answer.value == "ran"
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_model_that_is_none_ends_its_call_only(name: str, board: Board, table: Table) -> None:
+    """Attack 78: refused, or the end of its own process; a real model is loaded."""
+    bundle = make_zip(
+        {"plugin.py": LOAD, "real.tflite": real_model(), "bad.tflite": MODELS[name]()}
+    )
+    plugin = board.attacker.put("model", bundle, filename="plugin.zip", callable=True)
+
+    begin = time.monotonic()
+    real = board.attacker.client.injections.call(board.attacker.at(plugin), {"file": "real"})
+    parts = board.call(plugin, {"file": "bad"})
+    seen = Outcome(
+        parts=parts, lasted_s=time.monotonic() - begin, answers=board.answers(), wrong=[]
+    )
+
+    board.attacker.take_away(plugin)
+    row = table.add(Row.judge(ATTACKS[78], board.setup.name, seen, part=name))
+    assert real.value == "loaded"
+    assert row.verdict == "contained", parts
+    assert max(seen.answers.values()) <= ANSWER_S
 
 
 def test_the_list_is_whole() -> None:

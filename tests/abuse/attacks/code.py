@@ -87,14 +87,17 @@ TABLE = (
     ),
     Attack(
         number=77,
-        title="packages: bomb, ../, absolute, link, setuid, many files, clash",
+        title="a package that is a trick",
         leak="files of the board",
         kind="bundles",
-        stopped={"invalid_bundle": "cloud", "bundle_refused": "bundle check"},
+        stopped={
+            "bundle": "bundle check of the cloud",
+            "bundle_refused": "bundle check of the board",
+        },
     ),
     Attack(
         number=78,
-        title="a model file that is none, or cut",
+        title="a model file that is none",
         leak="the end of what runs models",
         kind="models",
         stopped={
@@ -117,7 +120,7 @@ TABLE = (
         title="past the deadline in native code",
         leak="a slot held for ever",
         source=long_native,
-        stopped={"PluginTimeout": "deadline"},
+        stopped={"plugin_timeout": "deadline"},
         ground="own",
         succeeds="timeout",
     ),

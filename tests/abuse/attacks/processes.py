@@ -68,7 +68,7 @@ def kill_parent(told):
 
 def kill_all(told):
     """Kill everybody who may be killed, then the own group."""
-    os.kill(-1, signal.SIGKILL)
+    attempt(lambda: os.kill(-1, signal.SIGKILL))
     os.kill(0, signal.SIGKILL)
     return {"kill": "survived"}
 
@@ -230,7 +230,7 @@ TABLE = (
         title="stop itself and hold the slot",
         leak="a slot held for ever",
         source=stop_itself,
-        stopped={"PluginTimeout": "deadline"},
+        stopped={"plugin_timeout": "deadline"},
         ground="own",
         succeeds="timeout",
     ),
