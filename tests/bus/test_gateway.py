@@ -48,6 +48,7 @@ class Cloud:
     def ping(self, token: str | None = "member", board: str = "", **given: Any) -> Any:
         """Ping the board; ``token`` is a person's name."""
         sent = {} if token is None else {"X-Auth-Token": self.site.people.get(token, token)}
+        sent |= given.pop("headers", {})
         address = f"{self.url}/healthcheck/boards/{board or self.board}"
         return requests.request(
             given.pop("method", "POST"), address, headers=sent, timeout=30, **given
@@ -92,7 +93,8 @@ def cloud(tmp_path: Path, broker: str, serve: Serve) -> Iterator[Open]:
         api = serve(API, "one", Dispatcher([Questions(site.application)]).answer)
         agent = serve(WAMP, AGENT, call)
         content, control, _ = free_ports()
-        process = run_gateway(tmp_path, broker, content, control)
+        trusts = bool(limits.get("trust_proxy_headers"))
+        process = run_gateway(tmp_path, broker, (content, control), trusts=trusts)
         processes.append(process)
         url = f"http://{HOST}:{control}"
         wait_for("the gateway is ready", lambda: is_ready(url, process, tmp_path))
@@ -107,15 +109,17 @@ def cloud(tmp_path: Path, broker: str, serve: Serve) -> Iterator[Open]:
         site.__exit__(None, None, None)
 
 
-def run_gateway(folder: Path, broker: str, content: int, control: int) -> subprocess.Popen[bytes]:
+def run_gateway(
+    folder: Path, broker: str, ports: tuple[int, int], *, trusts: bool
+) -> subprocess.Popen[bytes]:
     """Start ``iotronic-mec-gateway``."""
     folder.chmod(0o700)
     (folder / "secret.key").write_bytes(b"s" * 32)
     (folder / "gateway.conf").write_text(
         f"[rpc]\ntransport_url = {broker}\n"
         f"[cloud]\nstate_dir = {folder}\npublic_url = http://iot.test\n"
-        f"content_url = http://content.test\n[gateway]\nport = {content}\n"
-        f"control_port = {control}\n"
+        f"content_url = http://content.test\n[gateway]\nport = {ports[0]}\n"
+        f"control_port = {ports[1]}\n[api]\ntrust_proxy_headers = {trusts}\n"
     )
     program = "import sys; from iotronic_mec.cmd.gateway import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", program, "--config-file", str(folder / "gateway.conf")]
@@ -184,6 +188,33 @@ def test_rates_count_what_the_gateway_answered(cloud: Open) -> None:
     assert len(made.calls) == 9
     assert made.site.ask("GET", "/v1/boards", token="member").status_int == 429
     assert made.ping("admin").status_code == 200
+
+
+@pytest.mark.parametrize("trusts", [True, False], ids=["proxy trusted", "proxy not trusted"])
+def test_wrong_tokens_are_throttled_by_the_clients_address(cloud: Open, trusts: bool) -> None:
+    """It is the one the proxy says, where it is believed; else all come from one address."""
+    made = cloud(trust_proxy_headers=trusts)
+
+    def guess(number: int, address: str) -> int:
+        headers = {"X-Forwarded-For": address}
+        return int(made.ping(f"iot_{number:040}", headers=headers).status_code)
+
+    guessed = [guess(number, "192.0.2.7") for number in range(102)]
+    other = guess(200, "192.0.2.8")
+
+    assert set(guessed[:90]) == {401}
+    assert guessed[-1] == 429
+    assert other == (401 if trusts else 429)
+
+
+def test_too_long_a_body_goes_nowhere(cloud: Open) -> None:
+    """What no message of the bus could hold is refused by the gateway itself."""
+    made = cloud()
+
+    refused = made.ping(data=b"x" * 600_000)
+
+    assert (refused.status_code, refused.json()["code"]) == (413, "iot.request.too_large")
+    assert made.ping().status_code == 200
 
 
 def test_the_rest_of_the_address_is_handed_on_whole(cloud: Open) -> None:

@@ -291,7 +291,7 @@ def test_a_lent_fleet_takes_what_is_lent(site: Site, slope: list[str]) -> None:
     other = act(site, "PluginCall", mine, token="stranger", fleet=fleet)
 
     assert ends(found) == {("succeeded", ""): 3, ("rejected", "iot.board.offline"): 1}
-    assert uses(site, grant) >= 3
+    assert uses(site, grant) == 3
     assert (other.status_int, other.json["code"]) == (404, "iot.fleet.not_found")
     assert [set(held(site, board)) for board in slope] == [{"mine"}] * 3
 
@@ -351,5 +351,35 @@ def test_a_start_under_a_grant_has_a_lease(site: Site, slope: list[str]) -> None
     starts = [call for _, procedure, call in site.boards.calls if procedure == "plugin.start"]
     assert len(starts) == 2
     assert all(call.parameters["lease"] for call in starts)
-    assert uses(site, grant) >= 2
+    assert uses(site, grant) == 2
     assert held(site, slope[0])["loop"]["running"] is False
+
+
+def test_a_lent_fleet_does_an_action(site: Site, slope: list[str]) -> None:
+    """What is lent of boards is lent for all of the fleet at once; nothing else is."""
+    fleet, grant = lend(site, "board.action:DeviceEcho")
+    path = f"/v1/fleets/{fleet}/action"
+    echo = {"action": "DeviceEcho", "parameters": {"say": "hi"}}
+
+    answer = site.ask("POST", path, echo, token="stranger")
+    found = results(site, answer, token="stranger")
+    other = site.ask("POST", path, {"action": "DevicePing"}, token="stranger")
+    named = site.ask("POST", "/v1/fleets/slope/action", echo, token="stranger")
+
+    assert ends(found) == {("succeeded", ""): 3, ("rejected", "iot.board.offline"): 1}
+    assert uses(site, grant) == 3
+    assert {other.status_int, named.status_int} == {404}
+
+
+def test_uses_of_an_action_are_for_all_or_for_none(site: Site, slope: list[str]) -> None:
+    """With fewer uses than boards online nothing is sent and nothing counted."""
+    fleet, grant = lend(site, "board.action", max_uses=2)
+    path, ping = f"/v1/fleets/{fleet}/action", {"action": "DevicePing"}
+
+    refused = site.ask("POST", path, ping, token="stranger")
+    site.ask("PATCH", f"/v1/boards/{slope[0]}", {"fleet": None}, token="member")
+    passed = site.ask("POST", path, ping, token="stranger")
+
+    assert refused.status_int == 404
+    assert ends(results(site, passed))["succeeded", ""] == 2
+    assert uses(site, grant) == 2

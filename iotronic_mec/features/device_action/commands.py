@@ -23,7 +23,7 @@ from iotronic_mec.features.device_action.model import (
     FleetTooLarge,
     find_action,
 )
-from iotronic_mec.features.fleet import store as fleet_store
+from iotronic_mec.features.fleet.access import MAX_LENT, find_ordered
 from iotronic_mec.features.fleet.model import Fleet
 from iotronic_mec.features.request.commands import RequestCommands
 from iotronic_mec.features.request.model import (
@@ -120,25 +120,29 @@ class DeviceActionCommands:
         a bounded number at a time.
 
         :returns: ``{"request", "state", "total", "pending"}``
-        :raises FleetNotFound: no such fleet in the project
+        :raises FleetNotFound: no such fleet, or nothing lets the order pass
         :raises FleetEmpty: it has no boards
-        :raises FleetTooLarge: it has more than :data:`MAX_FLEET`
+        :raises FleetTooLarge: it has more than :data:`MAX_FLEET`, a lent one more
+            than :data:`MAX_LENT`
         """
         kind = find_action(action)
         given = _checked(kind, parameters or {})
         now = self._parts.clock.now()
         with self._parts.database.read() as connection:
-            found = self._fleet(connection, context, fleet)
-            targets = store.list_fleet_targets(connection, found.uuid, MAX_FLEET + 1)
-        if not targets:
-            raise FleetEmpty(f"fleet {found.name} has no boards: put some in first")
-        if len(targets) > MAX_FLEET:
-            raise FleetTooLarge(f"fleet {found.name} has more than {MAX_FLEET} boards")
+            found, targets = self._fleet(connection, context, fleet, f"board.action:{action}")
         request = self._request(context, found, action, kind, targets, now)
-        parts = [
-            (_part(context, request, kind, given, target, now), target.agent) for target in targets
-        ]
-        stored = self._requests.accept_many(context, request, lambda _: parts)
+
+        def make(connection: Connection) -> list[tuple[Operation, str | None]]:
+            made = []
+            for target in targets:
+                part = _part(context, request, kind, given, target, now)
+                for lent in target.lent if part.state == QUEUED else ():
+                    # one that does not pass undoes the whole order
+                    self._parts.access.charge(connection, context, lent, request.uuid)
+                made.append((part, target.agent))
+            return made
+
+        stored = self._requests.accept_many(context, request, make)
         return {
             "request": stored.uuid,
             "state": stored.state,
@@ -146,8 +150,22 @@ class DeviceActionCommands:
             "pending": stored.pending,
         }
 
-    def _fleet(self, connection: Connection, context: Context, fleet: str) -> Fleet:
-        return fleet_store.get_fleet(connection, context.project, fleet, every=context.is_admin)
+    def _fleet(
+        self, connection: Connection, context: Context, fleet: str, word: str
+    ) -> tuple[Fleet, list[Target]]:
+        """Return a fleet and its boards, each with what lets the order pass there."""
+        found, own = find_ordered(self._parts, connection, context, fleet, word)
+        most = MAX_FLEET if own else MAX_LENT
+        targets = store.list_fleet_targets(connection, found.uuid, most + 1)
+        if not targets:
+            raise FleetEmpty(f"fleet {found.name} has no boards: put some in first")
+        if len(targets) > most:
+            raise FleetTooLarge(f"fleet {found.name} has more than {most} boards")
+        if own:
+            return found, targets
+        return found, [
+            find_target(self._parts, connection, context, target.uuid, word) for target in targets
+        ]
 
     def _request(
         self,

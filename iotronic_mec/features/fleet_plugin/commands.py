@@ -21,8 +21,8 @@ from iotronic_mec.features.board.commands import check_online
 from iotronic_mec.features.board.model import ONLINE, BoardNotFound, Target
 from iotronic_mec.features.device_action import store as target_store
 from iotronic_mec.features.device_action.model import FleetEmpty, FleetTooLarge
-from iotronic_mec.features.fleet import store as fleet_store
-from iotronic_mec.features.fleet.model import Fleet, FleetNotFound
+from iotronic_mec.features.fleet.access import find_ordered
+from iotronic_mec.features.fleet.model import Fleet
 from iotronic_mec.features.injection import store as injection_store
 from iotronic_mec.features.injection.access import (
     Spot,
@@ -195,7 +195,7 @@ class FleetPluginCommands:
         """Return the fleet, and for each of its boards what the order means there."""
         seen = _seen(connection, context, plugin)
         ident = ids.normal_uuid(plugin) if seen is None else seen.uuid
-        place = self._fleet(connection, context, fleet, f"{word}:{ident}")
+        place, own = find_ordered(self._parts, connection, context, fleet, f"{word}:{ident}")
         targets = target_store.list_fleet_targets(connection, place.uuid, MAX_BOARDS + 1)
         if not targets:
             raise FleetEmpty(f"fleet {place.name} has no boards: put some in first")
@@ -204,7 +204,6 @@ class FleetPluginCommands:
                 f"fleet {place.name} has more than {MAX_BOARDS} boards, the most for an order on "
                 "a plugin: use several fleets"
             )
-        own = context.is_admin or place.project == context.project
 
         def spot(target: Target) -> Spot | errors.Error:
             if own and seen is not None:
@@ -215,21 +214,6 @@ class FleetPluginCommands:
                 return error
 
         return place, [(target, spot(target)) for target in targets]
-
-    def _fleet(self, connection: Connection, context: Context, fleet: str, word: str) -> Fleet:
-        """Return a fleet of the project, or one whose boards a grant lends for this."""
-        try:
-            return fleet_store.get_fleet(
-                connection, context.project, fleet, every=context.is_admin
-            )
-        except FleetNotFound as missing:
-            if not ids.is_uuid(fleet):
-                raise
-            uuid = ids.normal_uuid(fleet)
-            access = self._parts.access
-            if access.find(connection, context, "fleet", uuid, word, missing) is None:
-                raise
-            return fleet_store.get_fleet(connection, context.project, uuid, every=True)
 
     def _request(
         self, context: Context, fleet: Fleet, action: str, targets: Sequence[Target]

@@ -78,6 +78,16 @@ def test_who_the_client_is_may_be_said_by_trusted_proxies_only(name: bytes) -> N
     assert environ_of((name, b"1.2.3.4"), peer=PROXY)[key] == "1.2.3.4"
 
 
+def test_every_peer_of_a_hidden_listener_is_the_proxy() -> None:
+    """Where none but the proxy reaches it, what any peer says of the client is passed on."""
+    hidden = Origin(port=1291, behind_proxy=True)
+    headers = [(b"X-Forwarded-For", [b"1.2.3.4"])]
+
+    environ = build(hidden, b"GET", b"/", "10.9.9.9", 0, headers)
+
+    assert environ["HTTP_X_FORWARDED_FOR"] == "1.2.3.4"
+
+
 def test_repeated_headers_are_joined() -> None:
     """Cookies by a semicolon, the others by a comma."""
     headers = [(b"Accept", [b"a", b"b"]), (b"Cookie", [b"c=1", b"d=2"])]
