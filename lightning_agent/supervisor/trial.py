@@ -13,7 +13,9 @@ import hashlib
 import json
 import os
 import signal
+import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from pathlib import Path
 
 from lightning_agent.clock import Clock
 from lightning_agent.errors import Error, PluginFailed, PluginTimeout
+from lightning_agent.sandbox.bundle import remove_tree
 from lightning_agent.sandbox.launcher import make_tag
 from lightning_agent.sandbox.pack import make_bundle
 from lightning_agent.sandbox.probe import Findings
@@ -31,6 +34,7 @@ from lightning_agent.supervisor.logs import Logs, Record
 from lightning_agent.supervisor.loop import Loop
 from lightning_agent.supervisor.plugins import PluginStore
 from lightning_agent.supervisor.requests import RunRequest
+from lightning_agent.supervisor.restore import take_ownership
 from lightning_agent.supervisor.trusted import TrustedTime
 
 CAMERA = "default"
@@ -42,6 +46,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_S = 0.5
 """Seconds after which a second signal counts; timeout(1) sends the first one twice."""
 
+YOUNG_S = 60.0
+"""Seconds a folder is left alone: its run may be about to take its lock."""
+
+_PREFIX = "lightning-plugin-run-"
 _LONGEST_NAME = 64
 
 
@@ -195,9 +203,34 @@ class Trial:
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """Give a folder of its own for a run, gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="lightning-plugin-run-") as made:
-        yield Path(made)
+    """Give a folder of its own for a run, gone at the end; remove those of runs that were killed.
+
+    A run holds a lock in its folder, which the kernel releases when it ends.
+    """
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as made:
+        folder = Path(made)
+        lock = take_ownership(folder)
+        try:
+            for other in folder.parent.glob(f"{_PREFIX}*"):
+                if other != folder:
+                    _remove_if_left(other)
+            yield folder
+        finally:
+            os.close(lock)
+
+
+def _remove_if_left(folder: Path) -> None:
+    """Remove the folder of an earlier run of this user, if that has ended."""
+    try:
+        found = folder.lstat()
+        young = time.time() - found.st_mtime < YOUNG_S
+        if young or found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
+            return
+        lock = take_ownership(folder)
+    except (OSError, Error):
+        return  # it has just gone, or is at work
+    remove_tree(folder)
+    os.close(lock)
 
 
 def name_of(source: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -156,27 +157,30 @@ def test_a_called_plugin(place: Place, folder: Path) -> None:
 
 
 def test_it_is_confined(place: Place, folder: Path) -> None:
-    """The sandbox is that of boards: no network, no files, no environment; a positive control."""
+    """The sandbox is that of boards: no network, no files, no environment; positive controls."""
     source = (
         "import os, socket\n"
-        "def opens(family):\n"
+        "def reaches(port):\n"
         "    try:\n"
-        "        socket.socket(family).close()\n"
-        "    except PermissionError:\n"
+        "        socket.create_connection(('127.0.0.1', port), 2).close()\n"
+        "    except OSError:\n"
         "        return False\n"
         "    return True\n"
-        "def main(context, secret):\n"
+        "def main(context, secret, port):\n"
         "    seen = [name for name in os.environ if name.startswith('PLANTED')]\n"
-        "    sockets = [opens(socket.AF_INET), opens(socket.AF_UNIX)]\n"
-        "    return [seen, sockets, os.path.exists(secret), os.path.exists('/plugin/plugin.py')]\n"
+        "    found = [os.path.exists(path) for path in (secret, '/plugin/plugin.py')]\n"
+        "    return [seen, reaches(port), *found]\n"
     )
     secret = folder / "secret"
     secret.write_text("x")
-    words = ("--callable", "--quiet", "--parameters", json.dumps({"secret": str(secret)}))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        told = json.dumps({"secret": str(secret), "port": port})
+        words = ("--callable", "--quiet", "--parameters", told)
+        done = place.run(folder, written(folder, source), *words)
+        socket.create_connection(("127.0.0.1", port), 2).close()
 
-    done = place.run(folder, written(folder, source), *words)
-
-    assert json.loads(done.stdout) == [[], [False, True], False, True]
+    assert json.loads(done.stdout) == [[], False, False, True]
     assert done.stderr == ""
     assert "PLANTED_SECRET" in os.environ
 
@@ -324,6 +328,35 @@ def test_nothing_is_left_behind(
 
     assert after_end == []
     eventually(lambda: not sandboxes_of(own))
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(ordinary: Place, folder: Path) -> None:
+    """Its folder goes when it is old; that of a run at work and what is not ours stay."""
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    foreign = temporary / "lightning-plugin-run-file"
+    foreign.touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(temporary))
+        killed = ordinary.start(folder, "beat.py")
+        working = ordinary.start(folder, "beat.py")
+        with killed, working:
+            wait_for_line(killed, "beat 1")
+            wait_for_line(working, "beat 1")
+            killed.kill()
+            killed.wait(10)
+            two = {path for path in temporary.iterdir() if path != foreign}
+            for path in (*two, foreign):
+                os.utime(path, (1, 1))
+            ordinary.run(folder, "add.py", "--callable", "--parameters", '{"a": 1, "b": 2}')
+            left = {path for path in temporary.iterdir() if path != foreign}
+            alive = working.poll() is None
+            working.terminate()
+
+    assert (len(two), len(left)) == (2, 1)
+    assert left < two
+    assert alive
+    assert foreign.exists()
 
 
 def sandboxes_of(own: Path) -> list[str]:
