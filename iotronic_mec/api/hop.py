@@ -134,7 +134,7 @@ class HopServer:
         environ: dict[str, Any] = dict(frame.get("environ") or {})
         environ |= {
             "wsgi.version": (1, 0),
-            "wsgi.input": io.BufferedReader(body, 65_536) if length else io.BytesIO(),
+            "wsgi.input": io.BufferedReader(body, min(length, 65_536)) if length else io.BytesIO(),
             "wsgi.errors": cast(IO[str], sys.stderr),
             "wsgi.multithread": True,
             "wsgi.multiprocess": False,
