@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lightning_agent.sandbox import api, upstream
+from lightning_agent.sandbox import api, hardening, upstream
 from lightning_agent.sandbox.channel import MAX_RESULT_BYTES, Channel, MessageRefused, dump
 from lightning_agent.sandbox.profile import BUNDLE_PATH, WORK_PATH
 
@@ -33,6 +33,9 @@ MAX_LINE_LETTERS = 4096
 
 MAX_TRACEBACK_LETTERS = 16 * 1024
 """Letters of a traceback; the middle is cut."""
+
+WRITABLE = (WORK_PATH, "/tmp", "/dev/shm")  # noqa: S108 - inside, the tenant's own
+"""Folders inside that can be written."""
 
 _MAX_DESCRIPTOR = 4096
 
@@ -92,11 +95,16 @@ class Runner:
             send_report=lambda value: channel.send({"t": "report", "v": value}),
         )
 
-    def run(self) -> int:
-        """Run the tenant's code, send its result or its error, and return the exit code."""
+    def run(self, *, listens: bool = True) -> int:
+        """Run the tenant's code, send its result or its error, and return the exit code.
+
+        :param listens: hear of a stop, and of the supervisor's end; a fork for one call is
+            killed in both cases, and saves a thread
+        """
         self._redirect()
         self._channel.send({"t": "ready"})
-        threading.Thread(target=self._listen, daemon=True).start()
+        if listens:
+            threading.Thread(target=self._listen, daemon=True).start()
         try:
             answer = {"t": "result", "v": self._call_tenant()}
             size_bytes = len(dump(answer["v"]))
@@ -266,6 +274,8 @@ def main(arguments: list[str]) -> None:
     order = channel.receive()
     if order is None:
         return
+    hardening.give_up_privileges()
+    hardening.restrict_files(WRITABLE)
     confine(order["limits"])  # type: ignore[arg-type]
     sys.path += order["packages"]  # type: ignore[arg-type]
     # Threads and exit handlers of the tenant get no say after the answer.

@@ -1,10 +1,11 @@
 """Build a sandbox with bubblewrap and start a command in it.
 
-First level (``basic``): own user, pid, network, ipc, uts and, where there is one, cgroup
-namespace; no network; a read-only view made of :mod:`lightning_agent.sandbox.profile`; no
-capability; a cleared environment; no controlling terminal; death with the supervisor; the filter
-of system calls of :mod:`lightning_agent.sandbox.seccomp`, set by bubblewrap as its last step.
-Resource limits are set by the inner side before it reads tenant code.
+Own user, pid, network, ipc, uts and, where there is one, cgroup namespace; no network; a read-only
+view made of :mod:`lightning_agent.sandbox.profile`; no capability; a filter of system calls; a
+cleared environment; no controlling terminal; death with the supervisor.  Resource limits and,
+where the kernel has it, Landlock are set by the inner side before it reads tenant code; the inner
+side of a sandbox that is forked from sets the filter, too, and gives up the capabilities that
+forking needs.
 
 Where the supervisor is root, an outer bubblewrap first builds the same view, in which ``setpriv``
 becomes an unprivileged uid of the owner; the inner one is then the same sandbox as for an ordinary
@@ -24,7 +25,6 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
-from lightning_agent.sandbox import seccomp
 from lightning_agent.sandbox.profile import (
     WORK_PATH,
     Bind,
@@ -40,13 +40,19 @@ service users (61184..65519), which no package and no person has."""
 UID_COUNT = 65519 - FIRST_UID + 1
 """How many such uids there are."""
 
-_SCRATCH_PATH = "/tmp"  # noqa: S108 - inside the sandbox, where it is the tenant's own
-_SHARED_PATH = "/dev/shm"  # noqa: S108 - likewise
+SCRATCH_PATH = "/tmp"  # noqa: S108 - inside the sandbox, where it is the tenant's own
+"""A small writable folder inside the sandbox."""
+
+SHARED_PATH = "/dev/shm"  # noqa: S108 - likewise
+"""Another one, for what processes share."""
+
 _INNER_UID = "65534"
+_FORKING = ("--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP")
+"""For namespaces of each fork, and to give both up for good; in the sandbox's own namespace."""
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "HOME": WORK_PATH,
-    "TMPDIR": _SCRATCH_PATH,
+    "TMPDIR": SCRATCH_PATH,
     "LANG": "C.UTF-8",
     "LIGHTNING_SANDBOX": "1",
     "OMP_NUM_THREADS": "1",
@@ -71,6 +77,9 @@ class Launcher:
     :param bwrap: path of the bubblewrap program
     :param setpriv: path of the setpriv program; ``None`` where :attr:`mode` is ``SAME_UID``
     :param disable_userns: forbid further user namespaces inside; needs bubblewrap 0.8 or newer
+    :param program: the filter of system calls, see :mod:`lightning_agent.sandbox.seccomp`
+    :param forks: whether a sandbox may be forked from: the trial could
+    :param landlock: version of Landlock in use, 0 for none
     :param tag: last word of every command line, by which :func:`end_orphans` finds them
     """
 
@@ -79,6 +88,9 @@ class Launcher:
     interpreter: Interpreter
     mode: Mode
     disable_userns: bool = True
+    program: bytes = b""
+    forks: bool = False
+    landlock: int = 0
     tag: str = "lightning-sandbox"
 
     def start(
@@ -89,6 +101,7 @@ class Launcher:
         descriptors: Sequence[int] = (),
         stdout: int = subprocess.DEVNULL,
         stderr: int = subprocess.DEVNULL,
+        forked_from: bool = False,
     ) -> subprocess.Popen[bytes]:
         """Start the sandbox's interpreter with ``arguments``; the caller kills and reaps it.
 
@@ -97,15 +110,18 @@ class Launcher:
         thread that lives as long as the sandbox may.  End it by :func:`kill`.
 
         :param descriptors: descriptors to pass on, under the same numbers
+        :param forked_from: give it what it needs to fork sandboxes of its own; it gets no filter:
+            what it forks puts that on itself, see :mod:`lightning_agent.sandbox.hardening`
         :raises OSError: the program cannot be started
         """
         command = [*_isolated(self.interpreter.executable), *arguments, self.tag]
-        files = [_arguments_file(self._inner(profile))]
-        wrapped = [self.bwrap, "--args", str(files[0]), "--", *command]
-        denied = seccomp.build_filter()
-        if denied is not None:
-            files.append(_file("seccomp-filter", denied))
-            wrapped[3:3] = ["--seccomp", str(files[-1])]
+        files = []
+        inner = self._inner(profile, forked_from)
+        if self.program and not forked_from:
+            files.append(_memory_file("filter", self.program))
+            inner += ["--seccomp", str(files[0])]
+        files.append(_arguments_file(inner))
+        wrapped = [self.bwrap, "--args", str(files[-1]), "--", *command]
         if self.mode is Mode.SEPARATE_UID and self.setpriv is not None:
             files.append(_arguments_file(self._outer(profile)))
             become = _become(self.setpriv, uid_of(profile.owner))
@@ -125,12 +141,13 @@ class Launcher:
             for descriptor in files:
                 os.close(descriptor)
 
-    def _inner(self, profile: Profile) -> list[str]:
+    def _inner(self, profile: Profile, forked_from: bool) -> list[str]:
         binds = [*self.interpreter.binds, *profile.binds]
         if self.mode is Mode.SEPARATE_UID:
             binds = [Bind(source=bind.target, target=bind.target) for bind in binds]
         return [
             *_namespaces(self.disable_userns),
+            *(_FORKING if forked_from else ()),
             *_environment(),
             *_view(binds, self.interpreter.links),
             *_writable(profile),
@@ -149,7 +166,7 @@ class Launcher:
             *_view(binds, self.interpreter.links),
             # The inner bubblewrap builds its root on /tmp.
             *("--proc", "/proc", "--dev", "/dev"),
-            *("--perms", "1777", "--tmpfs", _SCRATCH_PATH),
+            *("--perms", "1777", "--tmpfs", SCRATCH_PATH),
             *("--chdir", "/"),
         ]
 
@@ -217,12 +234,11 @@ def _become(setpriv: str, uid: int) -> list[str]:
 
 def _arguments_file(arguments: Iterable[str]) -> int:
     """Return a descriptor to read ``arguments`` from, so that paths are on no command line."""
-    content = b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
-    return _file("bwrap-arguments", content)
+    text = b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
+    return _memory_file("bwrap-arguments", text)
 
 
-def _file(name: str, content: bytes) -> int:
-    """Return a descriptor to read ``content`` from."""
+def _memory_file(name: str, content: bytes) -> int:
     descriptor = os.memfd_create(name)
     os.write(descriptor, content)
     os.lseek(descriptor, 0, os.SEEK_SET)
@@ -266,7 +282,7 @@ def _writable(profile: Profile) -> list[str]:
     limits = profile.limits
     return [
         *("--dev", "/dev"),
-        *("--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", _SHARED_PATH),
-        *("--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", _SCRATCH_PATH),
+        *("--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", SHARED_PATH),
+        *("--perms", "1777", "--size", str(limits.scratch_bytes), "--tmpfs", SCRATCH_PATH),
         *("--perms", "0755", "--size", str(limits.work_bytes), "--tmpfs", WORK_PATH),
     ]

@@ -10,22 +10,20 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lightning_agent.missing import cure, missing
-from lightning_agent.sandbox import seccomp
 from lightning_agent.sandbox.launcher import Launcher, Mode, find_bwrap, find_setpriv, kill
-from lightning_agent.sandbox.profile import Profile, find_interpreter
+from lightning_agent.sandbox.profile import AGENT_PATH, Profile, find_interpreter
+from lightning_agent.sandbox.seccomp import FilterUnavailable, build
 
 LOG = logging.getLogger(__name__)
 
-LEVEL_BASIC = "basic"
-"""Namespaces, read-only view, resource limits, filter of system calls; no limit for a tenant's
-memory as a whole."""
+LEVEL_STANDARD = "standard"
+"""Namespaces, read-only view, filter of system calls and resource limits of each process."""
 
 LEVEL_REFUSE = "refuse"
 """Tenants' code does not run here."""
@@ -33,30 +31,23 @@ LEVEL_REFUSE = "refuse"
 TRIAL_TIMEOUT_S = 10.0
 """Seconds one trial sandbox may take.  Chosen here: 100 times what a slow board needs."""
 
-_TRIAL = """
-import ctypes, json, os, resource, socket, sys
-def refused(action):
-    try:
-        action()
-    except OSError:
-        return True
-    return False
-def interfaces():
-    try:
-        return [name for _, name in socket.if_nameindex()]
-    except OSError:
-        return []  # the filter lets no socket be made to ask
-print(json.dumps({
-    "interfaces": interfaces(),
-    "root": refused(lambda: open("/trial", "w")),
-    "work": not refused(lambda: open("/job/trial", "w")),
-    "shadow": refused(lambda: open("/etc/shadow")),
-    "environment": sorted(os.environ),
-    "filtered": ctypes.CDLL(None).prctl(21, 0, 0, 0, 0) == 2,
-}))
-"""
+_TRIAL = (
+    f"import sys; sys.path.insert(0, {AGENT_PATH!r}); "
+    "from lightning_agent.sandbox.trial import main; main(sys.argv[1:])"
+)
+_DOORS = {
+    "root": "a writable root",
+    "shadow": "/etc/shadow",
+    "work": "a work folder that cannot be written",
+    "internet": "sockets of the internet",
+    "unshare": "further user namespaces",
+    "privileges": "capabilities",
+    "filter": "no filter of system calls",
+}
+"""What the trial must find true, and what the sandbox has otherwise."""
 
 _INSTALL_BWRAP = "sudo apt-get install -y bubblewrap"
+_INSTALL_SECCOMP = "sudo apt-get install -y libseccomp2; pip install 'iotronic-mec[agent]'"
 _SETTINGS = (
     (
         "/proc/sys/kernel/unprivileged_userns_clone",
@@ -109,8 +100,8 @@ class Findings:
 
     @property
     def level(self) -> str:
-        """The level of the sandbox: ``"basic"`` or ``"refuse"``."""
-        return LEVEL_REFUSE if self.launcher is None else LEVEL_BASIC
+        """The level of the sandbox: ``"standard"`` or ``"refuse"``."""
+        return LEVEL_REFUSE if self.launcher is None else LEVEL_STANDARD
 
     @property
     def reasons(self) -> list[str]:
@@ -123,12 +114,14 @@ class Findings:
 def probe(
     find_program: Callable[[], str | None] = find_bwrap,
     settings: tuple[tuple[str, str, str], ...] = _SETTINGS,
+    build_filter: Callable[[], bytes] = build,
 ) -> Findings:
     """Try the sandbox and look for the optional extras.
 
     :param find_program: how bubblewrap is found; tests give another one
     :param settings: files of kernel settings that are known to forbid it, the value that does, and
         the cure
+    :param build_filter: how the filter of system calls is made; tests give another way
 
     Blocks up to a few times :data:`TRIAL_TIMEOUT_S`; any thread.
     """
@@ -136,25 +129,33 @@ def probe(
     if bwrap is None:
         check = Check(name="bubblewrap", ok=False, detail="not installed", cure=_INSTALL_BWRAP)
         return Findings(launcher=None, checks=(check, *_extras()))
-    launcher, trial = _try_modes(bwrap, settings)
     found = Check(name="bubblewrap", ok=True, detail=bwrap)
+    try:
+        program = build_filter()
+    except FilterUnavailable as error:
+        check = Check(name="seccomp", ok=False, detail=str(error), cure=_INSTALL_SECCOMP)
+        return Findings(launcher=None, checks=(found, check, *_extras()))
+    launcher, trial = _try_modes(bwrap, program, settings)
     return Findings(launcher=launcher, checks=(found, *trial, *_extras()))
 
 
 def _try_modes(
-    bwrap: str, settings: tuple[tuple[str, str, str], ...]
+    bwrap: str, program: bytes, settings: tuple[tuple[str, str, str], ...]
 ) -> tuple[Launcher | None, tuple[Check, ...]]:
     problem = "user namespaces are refused"
-    for launcher in _candidates(bwrap):
-        problem = _try(launcher)
+    for launcher in _candidates(bwrap, program):
+        problem, facts = _try(launcher)
         if not problem:
-            return launcher, (_confined(launcher), _filtered(), _separated(launcher))
+            working = replace(
+                launcher, forks=facts["apart"] is True, landlock=int(str(facts["landlock"]))
+            )
+            return working, (_confined(working), _landlock(working), _separated(working))
         LOG.info("a sandbox in mode %s does not work: %s", launcher.mode.value, problem)
     check = Check(name="namespaces", ok=False, detail=problem, cure=_find_cure(settings))
     return None, (check,)
 
 
-def _candidates(bwrap: str) -> list[Launcher]:
+def _candidates(bwrap: str, program: bytes) -> list[Launcher]:
     """Return the ways to enter a sandbox, the strongest first."""
     interpreter = find_interpreter()
     setpriv = find_setpriv() if os.geteuid() == 0 else None
@@ -166,73 +167,71 @@ def _candidates(bwrap: str) -> list[Launcher]:
             interpreter=interpreter,
             mode=mode,
             disable_userns=disable,
+            program=program,
         )
         for mode in modes
         for disable in (True, False)
     ]
 
 
-def _try(launcher: Launcher) -> str:
-    """Run the trial in a sandbox; return what is wrong with it, or nothing."""
+def _try(launcher: Launcher) -> tuple[str, dict[str, object]]:
+    """Run the trial in a sandbox; return what is wrong with it, or nothing, and the facts."""
+    program = os.memfd_create("filter")
     try:
+        os.write(program, launcher.program)
+        os.lseek(program, 0, os.SEEK_SET)
         process = launcher.start(
             Profile(owner="probe"),
-            ["-c", _TRIAL],
+            ["-c", _TRIAL, str(program)],
+            descriptors=[program],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            forked_from=True,
         )
     except OSError as error:
-        return str(error)
+        return str(error), {}
+    finally:
+        os.close(program)
     try:
         answer, complaint = process.communicate(timeout=TRIAL_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         kill(process)
         process.communicate()
-        return f"the trial sandbox did not end within {TRIAL_TIMEOUT_S:.0f} s"
+        return f"the trial sandbox did not end within {TRIAL_TIMEOUT_S:.0f} s", {}
     if process.returncode != 0:
-        return complaint.decode(errors="replace").strip()[-500:] or "the trial sandbox failed"
+        told = complaint.decode(errors="replace").strip()[-500:]
+        return told or "the trial sandbox failed", {}
     return _judge(answer)
 
 
-def _judge(answer: bytes) -> str:
+def _judge(answer: bytes) -> tuple[str, dict[str, object]]:
     try:
         facts = json.loads(answer)
         open_doors = [
             *(["a network interface"] if set(facts["interfaces"]) - {"lo"} else []),
-            *([] if facts["root"] else ["a writable root"]),
-            *([] if facts["shadow"] else ["/etc/shadow"]),
-            *([] if facts["work"] else ["a work folder that cannot be written"]),
-            *([] if facts["filtered"] or not filterable() else ["no filter of system calls"]),
+            *(words for name, words in _DOORS.items() if facts[name] is not True),
         ]
+        int(facts["landlock"])
     except (ValueError, KeyError, TypeError):
-        return "the trial sandbox gave no answer"
-    return f"the trial sandbox has {', '.join(open_doors)}" if open_doors else ""
+        return "the trial sandbox gave no answer", {}
+    return (f"the trial sandbox has {', '.join(open_doors)}" if open_doors else ""), facts
 
 
 def _confined(launcher: Launcher) -> Check:
     further = "" if launcher.disable_userns else "; bubblewrap cannot forbid further namespaces"
+    calls = "" if launcher.forks else "; a call gets no process namespace of its own"
     return Check(
         name="namespaces",
         ok=True,
-        detail=f"a trial ran without network, with a read-only view{further}",
+        detail="a trial ran without network, with a read-only view and filtered system calls"
+        f"{further}{calls}",
     )
 
 
-def filterable() -> bool:
-    """Return whether there is a filter of system calls for this machine."""
-    return seccomp.build_filter() is not None
-
-
-def _filtered() -> Check:
-    if filterable():
-        return Check(name="system calls", ok=True, detail="filtered", needed=False)
-    return Check(
-        name="system calls",
-        ok=False,
-        detail=f"there is no filter for {platform.machine()}",
-        cure="use a kernel for x86_64, aarch64 or armv7l",
-        needed=False,
-    )
+def _landlock(launcher: Launcher) -> Check:
+    """Tell whether there is Landlock; nothing rests on it alone."""
+    detail = f"version {launcher.landlock}" if launcher.landlock else "the kernel has none"
+    return Check(name="landlock", ok=True, detail=detail, needed=False)
 
 
 def _separated(launcher: Launcher) -> Check:

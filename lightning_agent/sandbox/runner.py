@@ -2,8 +2,8 @@
 
 A :class:`Run` lives on the supervisor's loop and never blocks.  It answers once
 (:class:`Answer`: result, error, time-out, or death without either) and ends once
-(:class:`Exit`: the processes are gone).  Its process is bubblewrap; when that is killed the kernel
-kills everything inside.
+(:class:`Exit`: the processes are gone).  Its process is a sandbox of its own or a fork of a
+warm one; when that is killed the kernel kills everything inside.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,7 +30,7 @@ from lightning_agent.sandbox.channel import (
     dump,
     encode,
 )
-from lightning_agent.sandbox.launcher import kill
+from lightning_agent.sandbox.process import Process
 
 LOG = logging.getLogger(__name__)
 
@@ -117,9 +116,10 @@ _NOBODY = Listener(log=lambda *_: None, answer=lambda _: None, end=lambda _: Non
 class Run:
     """A sandbox at work.
 
-    :param process: bubblewrap, started with pipes for its output
+    :param process: its process, with pipes for its output
     :param connection: the supervisor's end of the channel
     :param order: the first message into the sandbox, encoded
+    :param descriptors: what travels with the order; closed by the caller
     :param deadline_s: seconds until the tree is killed; ``None`` means no deadline
     """
 
@@ -127,11 +127,12 @@ class Run:
         self,
         *,
         loop: Loop,
-        process: subprocess.Popen[bytes],
+        process: Process,
         connection: socket.socket,
         order: bytes,
         listener: Listener,
         deadline_s: float | None,
+        descriptors: Sequence[int] = (),
     ) -> None:
         self._loop = loop
         self._process = process
@@ -146,17 +147,20 @@ class Run:
         self._complaint = b""
         self._taken_bytes = 0
         self._paused = False
-        self._pidfd = os.pidfd_open(process.pid)
         self._pipes = {
             stream.fileno(): name
             for stream, name in ((process.stdout, "stdout"), (process.stderr, "stderr"))
             if stream is not None
         }
+        if descriptors:
+            # with the first byte; what is left of the order goes the usual way
+            sent = socket.send_fds(connection, [self._outgoing], descriptors)
+            del self._outgoing[:sent]
         self._begin(deadline_s)
 
     @property
     def pid(self) -> int:
-        """The host's process id of the sandbox's process (bubblewrap)."""
+        """The host's process id of the sandbox's process; 0 where it is not known yet."""
         return self._process.pid
 
     def stop(self) -> None:
@@ -175,14 +179,14 @@ class Run:
             return
         if self._cause is None or cause == "killed":
             self._cause = cause
-        kill(self._process)
+        self._process.kill()
 
     def _begin(self, deadline_s: float | None) -> None:
         self._connection.setblocking(False)
         for descriptor in self._pipes:
             os.set_blocking(descriptor, False)
         self._watch_outputs()
-        self._loop.watch(self._pidfd, self._reap)
+        self._loop.watch(self._process.fileno(), self._reap)
         if deadline_s is not None:
             self._timers.append(self._loop.later(deadline_s, lambda: self._time_out(deadline_s)))
 
@@ -310,8 +314,8 @@ class Run:
         code = self._process.poll()
         if code is None:
             return
-        self._loop.unwatch(self._pidfd)
-        os.close(self._pidfd)
+        self._loop.unwatch(self._process.fileno())
+        self._process.close()
         self._drain()
         ended = self._exit(code)
         if not self._answered:
@@ -355,8 +359,8 @@ class Run:
         return Exit(code=code if number is None else None, signal=number, cause=cause)
 
     def _death(self, ended: Exit) -> Error:
-        if not self._ready and self._complaint:
-            detail = self._complaint.decode(errors="replace").strip()
+        detail = self._complaint.decode(errors="replace").strip() or self._process.complaint
+        if not self._ready and detail:
             return SandboxRefused(
                 f"the sandbox could not be started: {detail[-500:]}; run lightning-agent doctor"
             )

@@ -14,7 +14,7 @@ import re
 import socket
 import subprocess
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from lightning_agent.camera.process import PICTURES_PATH
 from lightning_agent.errors import CameraUnavailable
 from lightning_agent.sandbox.launcher import Launcher, kill
 from lightning_agent.sandbox.profile import AGENT_PATH, Bind, Profile
-from lightning_agent.sandbox.runner import Loop, Timer
+from lightning_agent.sandbox.runner import Exit, Listener, Loop, Timer
 
 LOG = logging.getLogger(__name__)
 
@@ -99,6 +99,39 @@ class _CameraProcess:
     idle: Timer | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """What one run gets of cameras: sockets to pass on, the map of its order, what to release."""
+
+    sockets: tuple[socket.socket, ...]
+    wire: dict[str, object]
+    releases: tuple[Callable[[], None], ...]
+
+    @property
+    def placed(self) -> dict[str, object]:
+        """The map with places among the sockets instead of numbers of descriptors."""
+        numbers = [connection.fileno() for connection in self.sockets]
+        return {
+            name: numbers.index(found) if isinstance(found, int) else found
+            for name, found in self.wire.items()
+        }
+
+    def held_by(self, listener: Listener) -> Listener:
+        """Return a listener that releases the cameras when the run has ended."""
+
+        def end(ended: Exit) -> None:
+            for release in self.releases:
+                release()
+            listener.end(ended)
+
+        return Listener(log=listener.log, answer=listener.answer, end=end)
+
+    def close(self) -> None:
+        """Close our ends of the sockets; the run has its own."""
+        for connection in self.sockets:
+            connection.close()
+
+
 class Cameras:
     """Starts, shares and ends camera processes; loop's thread only.
 
@@ -141,6 +174,22 @@ class Cameras:
             running.idle.cancel()
         user = running
         return ours, lambda: self._release(name, user)
+
+    def grant(self, launcher: Launcher, names: Iterable[str]) -> Granted:
+        """Return what a run gets of these cameras; a reason stands for one it cannot have."""
+        sockets: list[socket.socket] = []
+        releases: list[Callable[[], None]] = []
+        wire: dict[str, object] = {}
+        for name in names:
+            try:
+                connection, release = self.subscribe(launcher, name)
+            except CameraUnavailable as error:
+                wire[name] = error.message
+            else:
+                sockets.append(connection)
+                releases.append(release)
+                wire[name] = connection.fileno()
+        return Granted(sockets=tuple(sockets), wire=wire, releases=tuple(releases))
 
     def close(self) -> None:
         """End all camera processes."""

@@ -21,20 +21,21 @@ from lightning_agent.errors import (
     AlreadyRunning,
     BadRequest,
     Busy,
-    CameraUnavailable,
     Error,
     SandboxRefused,
 )
 from lightning_agent.sandbox.channel import MessageRefused, check_value, encode
 from lightning_agent.sandbox.launcher import Launcher
 from lightning_agent.sandbox.probe import Findings
+from lightning_agent.sandbox.process import Spawned
 from lightning_agent.sandbox.profile import AGENT_PATH, BUNDLE_PATH, Bind, Limits, Profile
 from lightning_agent.sandbox.runner import Answer, Exit, Listener, Loop, Run
-from lightning_agent.supervisor.cameras import Cameras
+from lightning_agent.supervisor.cameras import Cameras, Granted
 from lightning_agent.supervisor.leases import Leases
 from lightning_agent.supervisor.logs import Logs
 from lightning_agent.supervisor.requests import RunRequest
 from lightning_agent.supervisor.trusted import TrustedTime
+from lightning_agent.supervisor.zygotes import Zygotes
 
 LOG = logging.getLogger(__name__)
 
@@ -81,19 +82,6 @@ class _Started:
     waiting: list[Callable[[], None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cameras:
-    """What one run gets of cameras: sockets to pass on, the map of its order, what to release."""
-
-    sockets: tuple[socket.socket, ...]
-    wire: dict[str, object]
-    releases: tuple[Callable[[], None], ...]
-
-    def close(self) -> None:
-        for connection in self.sockets:
-            connection.close()
-
-
 class Children:
     """All plugins at work.
 
@@ -123,6 +111,8 @@ class Children:
         self.leases = Leases(loop, time, self.end_started)
         """Until when started plugins may run."""
         self._limits = limits or Limits()
+        self.zygotes = Zygotes(loop, clock)
+        """Warm sandboxes, which calls are forked from."""
         self._calls: dict[Run, RunRequest] = {}
         self._ending: dict[Run, RunRequest] = {}
         self._started: dict[str, _Started] = {}
@@ -257,6 +247,7 @@ class Children:
         found = self._started.get(plugin)
         if found is not None:
             found.run.kill("killed")
+        self.zygotes.end(plugin)
 
     def end_started(self, plugin: str, cause: str) -> None:
         """Kill a started plugin, if it runs; what it asks for in its last moment is not heard."""
@@ -302,7 +293,7 @@ class Children:
             raise SandboxRefused(self.refusal)
         _check_parameters(request)
         folder, entry = self._find(request.plugin, request.digest)
-        cameras = self._subscribe(self.launcher, request)
+        cameras = self._cameras.grant(self.launcher, request.cameras)
         try:
             return self._launch(self.launcher, request, folder, entry, cameras, listener)
         except (Error, OSError, MessageRefused) as error:
@@ -322,18 +313,13 @@ class Children:
         request: RunRequest,
         folder: Path,
         entry: str,
-        cameras: _Cameras,
+        cameras: Granted,
         listener: Listener,
     ) -> Run:
         limits = self._limits
         if request.deadline_s is not None:
             # A second line only: several threads use processor time faster than the clock runs.
             limits = replace(limits, cpu_s=math.ceil(request.deadline_s) * 4 + 5)
-        profile = Profile(
-            owner=request.plugin,
-            binds=(Bind(source=os.fspath(folder), target=BUNDLE_PATH),),
-            limits=limits,
-        )
         order: dict[str, object] = {
             "entry": entry,
             "plugin": request.plugin,
@@ -341,8 +327,18 @@ class Children:
             "parameters": request.parameters,
             "limits": limits.to_order(),
             "packages": list(launcher.interpreter.packages),
-            "cameras": cameras.wire,
         }
+        listener = cameras.held_by(listener)
+        if request.deadline_s is not None and launcher.forks:
+            run = self._fork(launcher, request, folder, order, cameras, listener)
+            if run is not None:
+                return run
+        order["cameras"] = cameras.wire
+        profile = Profile(
+            owner=request.plugin,
+            binds=(Bind(source=os.fspath(folder), target=BUNDLE_PATH),),
+            limits=limits,
+        )
         numbers = [connection.fileno() for connection in cameras.sockets]
         encoded = encode(order)
         ours, theirs = socket.socketpair()
@@ -356,27 +352,36 @@ class Children:
             )
         return Run(
             loop=self._loop,
-            process=process,
+            process=Spawned(process),
             connection=ours,
             order=encoded,
-            listener=_releasing(listener, cameras.releases),
+            listener=listener,
             deadline_s=request.deadline_s,
         )
 
-    def _subscribe(self, launcher: Launcher, request: RunRequest) -> _Cameras:
-        sockets: list[socket.socket] = []
-        releases: list[Callable[[], None]] = []
-        wire: dict[str, object] = {}
-        for name in request.cameras:
-            try:
-                connection, release = self._cameras.subscribe(launcher, name)
-            except CameraUnavailable as error:
-                wire[name] = error.message
-            else:
-                sockets.append(connection)
-                releases.append(release)
-                wire[name] = connection.fileno()
-        return _Cameras(sockets=tuple(sockets), wire=wire, releases=tuple(releases))
+    def _fork(
+        self,
+        launcher: Launcher,
+        request: RunRequest,
+        folder: Path,
+        order: dict[str, object],
+        cameras: Granted,
+        listener: Listener,
+    ) -> Run | None:
+        """Run a call in a fork of a warm sandbox, where there is one for it."""
+        encoded = encode({**order, "cameras": cameras.placed})
+        forked = self.zygotes.take(launcher, request.plugin, request.digest, folder, self._limits)
+        if forked is None:
+            return None
+        return Run(
+            loop=self._loop,
+            process=forked,
+            connection=forked.channel,
+            order=encoded,
+            listener=listener,
+            deadline_s=request.deadline_s,
+            descriptors=[connection.fileno() for connection in cameras.sockets],
+        )
 
 
 def _check_parameters(request: RunRequest) -> None:
@@ -384,12 +389,3 @@ def _check_parameters(request: RunRequest) -> None:
         check_value(request.parameters)
     except MessageRefused as error:
         raise BadRequest(f"the parameters are unusable: {error}") from error
-
-
-def _releasing(listener: Listener, releases: tuple[Callable[[], None], ...]) -> Listener:
-    def end(ended: Exit) -> None:
-        for release in releases:
-            release()
-        listener.end(ended)
-
-    return Listener(log=listener.log, answer=listener.answer, end=end)

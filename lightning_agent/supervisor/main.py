@@ -122,6 +122,7 @@ def supervise(state_dir: Path) -> int:
     try:
         loop.run()
     finally:
+        children.zygotes.close()
         cameras.close()
         (state_dir / SOCKET_NAME).unlink(missing_ok=True)
         listener.close()

@@ -183,6 +183,7 @@ class Server:
             "lease": self._lease,
             "status": self._status,
             "running": self._running,
+            "warm": self._warm,
             "logs": self._read_logs,
             "shutdown": self._shut_down,
         }
@@ -369,6 +370,10 @@ class Server:
 
     def _running(self, _: Arguments, reply: Reply) -> None:
         reply.result({"plugins": self._children.running()})
+
+    def _warm(self, _: Arguments, reply: Reply) -> None:
+        """Tell which processes are warm sandboxes, which calls are forked from."""
+        reply.result({"pids": list(self._children.zygotes.pids)})
 
     def _read_logs(self, arguments: Arguments, reply: Reply) -> None:
         log = self._logs.of(requests.parse_plugin(arguments))

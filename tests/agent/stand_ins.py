@@ -80,7 +80,7 @@ class FakeLink:
         self.failing: dict[str, Error] = {}
         self.result: Any = 42
         self.mark = "1 now"
-        self.level = "basic"
+        self.level = "standard"
         self.hello: dict[str, Any] | None = {"version": "2"}
         self.leases: dict[str, Any] = {}
         self.away = False

@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import sys
+import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -140,6 +141,30 @@ def descendants(pid: int) -> set[int]:
             todo += children - found
             found |= children
     return {child for child in found if is_alive(child)}
+
+
+def settled(supervised: Supervised) -> set[int]:
+    """Return the processes below a supervisor once they stay the same.
+
+    A warm sandbox makes a fork ahead after each call, and loads what calls use.
+    """
+    seen: set[int] = set()
+    until, steady = time.monotonic() + 15, time.monotonic()
+    while time.monotonic() < until:
+        found = descendants(supervised.process.pid)
+        if found != seen:
+            seen, steady = found, time.monotonic()
+        elif time.monotonic() - steady > 0.7:
+            break
+        time.sleep(0.05)
+    return seen
+
+
+def sandboxes(supervised: Supervised) -> set[int]:
+    """Return the supervisor's own children that are no warm sandbox."""
+    children = Path(f"/proc/{supervised.process.pid}/task/{supervised.process.pid}/children")
+    found = {int(word) for word in children.read_text(encoding="ascii").split()}
+    return found - set(supervised.client.request("warm", timeout_s=5)["pids"])
 
 
 def python_environment() -> dict[str, str]:

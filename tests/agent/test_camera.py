@@ -21,7 +21,7 @@ from lightning_agent.camera.file import FileCamera, decode
 from lightning_agent.camera.process import serve_subscriber
 from lightning_agent.errors import CameraUnavailable, PictureRefused, PluginFailed
 from lightning_agent.supervisor.cameras import read_settings
-from tests.agent.supervised import Supervised, descendants
+from tests.agent.supervised import Supervised, descendants, sandboxes
 
 Eventually = Callable[[Callable[[], bool]], None]
 
@@ -244,14 +244,14 @@ def photographer(supervised: Supervised) -> Supervised:
 def test_runs_share_one_camera_process(photographer: Supervised, eventually: Eventually) -> None:
     """Calls one after the other use the same process, and each begins with the first picture."""
     first = photographer.run(TAKE, cameras=("default",), count=2)
-    eventually(lambda: len(_sandboxes(photographer)) == 1)
-    process = _sandboxes(photographer)
+    eventually(lambda: len(sandboxes(photographer)) == 1)
+    process = sandboxes(photographer)
 
     second = photographer.run(TAKE, cameras=("default",), count=2)
 
-    eventually(lambda: len(_sandboxes(photographer)) == 1)
+    eventually(lambda: len(sandboxes(photographer)) == 1)
     assert first == second == [["fake-0", 0, [4, 6]], ["fake-1", 1, [4, 6]]]
-    assert _sandboxes(photographer) == process
+    assert sandboxes(photographer) == process
 
 
 def test_a_camera_is_taken_up_again_after_its_process_died(
@@ -259,8 +259,8 @@ def test_a_camera_is_taken_up_again_after_its_process_died(
 ) -> None:
     """When the camera's process crashes, the next call gets a new one."""
     photographer.run(TAKE, cameras=("default",), count=1)
-    eventually(lambda: len(_sandboxes(photographer)) == 1)
-    (old,) = _sandboxes(photographer)
+    eventually(lambda: len(sandboxes(photographer)) == 1)
+    (old,) = sandboxes(photographer)
 
     os.kill(old, 9)
     eventually(lambda: old not in descendants(photographer.process.pid))
@@ -283,8 +283,8 @@ def test_a_camera_that_dies_during_a_call_is_an_error_of_the_plugin(
         "        camera.read()\n"
     )
     photographer.run(TAKE, cameras=("default",), count=1)
-    eventually(lambda: len(_sandboxes(photographer)) == 1)
-    (camera,) = _sandboxes(photographer)
+    eventually(lambda: len(sandboxes(photographer)) == 1)
+    (camera,) = sandboxes(photographer)
     plugin, digest = photographer.install(source.encode(), plugin="reading")
     number = photographer.client.send(
         "call",
@@ -301,12 +301,6 @@ def test_a_camera_that_dies_during_a_call_is_an_error_of_the_plugin(
 
     with pytest.raises(PluginFailed, match="the camera's process ended"):
         photographer.client.wait(number)
-
-
-def _sandboxes(supervised: Supervised) -> set[int]:
-    """Return the supervisor's own children: one bubblewrap per sandbox."""
-    children = Path(f"/proc/{supervised.process.pid}/task/{supervised.process.pid}/children")
-    return {int(word) for word in children.read_text(encoding="ascii").split()}
 
 
 @pytest.mark.parametrize(

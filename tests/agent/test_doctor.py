@@ -90,7 +90,7 @@ def test_board_that_is_well_ends_with_zero(
     tmp_path: Path, supervisor: Any, router: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An enrolled board with sandbox, extras and cloud has nothing to cure."""
-    supervisor("basic", BASIC)
+    supervisor("standard", BASIC)
     url = router(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
     BoardKey.load_or_make(tmp_path)
     board = "11111111-2222-3333-4444-555555555555"
@@ -99,7 +99,7 @@ def test_board_that_is_well_ends_with_zero(
     code = doctor.main(["--json", "--state-dir", str(tmp_path)])
 
     found = json.loads(capsys.readouterr().out)
-    assert (code, found["ok"], found["level"]) == (0, True, "basic")
+    assert (code, found["ok"], found["level"]) == (0, True, "standard")
     assert [check["name"] for check in found["checks"]] == [
         "disk",
         "camera",
@@ -155,7 +155,7 @@ def test_supervisor_that_does_not_start_is_refuse(
 
 def test_absent_pictures_are_named(tmp_path: Path, supervisor: Any) -> None:
     """A camera whose folder is not there is found before a plugin misses it."""
-    supervisor("basic", BASIC)
+    supervisor("standard", BASIC)
     (tmp_path / "agent.toml").write_text('[camera.default]\nsource = "file"\npath = "/no/where"\n')
 
     diagnosis = diagnose(tmp_path)
@@ -174,7 +174,7 @@ def test_wrong_settings_are_the_only_finding(tmp_path: Path) -> None:
 
 def test_missing_key_needs_enrolment(tmp_path: Path, supervisor: Any) -> None:
     """An identity without its key is no identity."""
-    supervisor("basic", BASIC)
+    supervisor("standard", BASIC)
     board = "11111111-2222-3333-4444-555555555555"
     store_identity(tmp_path, Identity(board=board, name="b", project="p", url="ws://h/ws"))
 
@@ -215,7 +215,7 @@ def test_level_alone_decides_when_all_checks_pass() -> None:
     """Level refuse is never well."""
     check = Check(name="x", ok=True, detail="")
 
-    assert Diagnosis(level="basic", checks=(check,)).is_well
+    assert Diagnosis(level="standard", checks=(check,)).is_well
     assert not Diagnosis(level="refuse", checks=(check,)).is_well
 
 

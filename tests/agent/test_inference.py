@@ -145,7 +145,9 @@ def test_78_a_file_that_is_no_model_fails_the_call_only(
         shared_supervisor.call(*plugin, parameters={"model": model})
 
     assert caught.value.details["type"] in ("ModelRefused", "Crashed")
-    assert shared_supervisor.client.request("hello", protocol=1, timeout_s=1)["level"] == "basic"
+    assert (
+        shared_supervisor.client.request("hello", protocol=1, timeout_s=1)["level"] == "standard"
+    )
 
 
 def test_an_input_of_the_wrong_shape_is_refused(shared_supervisor: Supervised) -> None:

@@ -51,7 +51,7 @@ class Bench:
         factory = self.reactor.unixClients[-1][1]
         factory.clientConnectionFailed(None, Failure(ConnectError()))
 
-    def accept(self, level: str = "basic", mark: int = 1) -> None:
+    def accept(self, level: str = "standard", mark: int = 1) -> None:
         """Accept the latest attempt and say hello."""
         self.protocol = self.reactor.unixClients[-1][1].buildProtocol(None)
         self.transport = StringTransport()
@@ -94,7 +94,7 @@ def test_running_supervisor_is_used(bench: Bench) -> None:
     bench.accept()
 
     assert bench.started == []
-    assert (bench.link.level, bench.link.mark, bench.connections) == ("basic", "1 now", 1)
+    assert (bench.link.level, bench.link.mark, bench.connections) == ("standard", "1 now", 1)
 
 
 def test_absent_supervisor_is_started_once(bench: Bench) -> None:

@@ -59,8 +59,8 @@ ATTACKS = {
     "56 see host pids": "os.path.exists('/proc/self')",
     "63 secret in the environment": "'PLANTED_SECRET' in os.environ",
     "64 loopback TCP": "succeeds(lambda: socket.create_connection(('127.0.0.1', port), 2))",
-    "65 a network interface": "interfaces() - {'lo'}",
-    "67 a netlink socket": "succeeds(lambda: socket.socket(16, 3, 0))",
+    "65 UDP": "succeeds(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))",
+    "67 netlink socket": "succeeds(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW))",
     "68 abstract socket": "succeeds(lambda: socket.socket(socket.AF_UNIX).connect(abstract))",
     "69 path socket": "succeeds(lambda: socket.socket(socket.AF_UNIX).connect(supervisor))",
     "71 kernel messages": "os.path.exists('/dev/kmsg')",
@@ -208,7 +208,9 @@ def test_32_a_fork_bomb_is_bounded(shared_supervisor: Supervised) -> None:
 
     assert few == 10
     assert 10 < many <= 64
-    assert shared_supervisor.client.request("hello", protocol=1, timeout_s=1)["level"] == "basic"
+    assert (
+        shared_supervisor.client.request("hello", protocol=1, timeout_s=1)["level"] == "standard"
+    )
 
 
 def test_60_only_the_channel_is_inherited(shared_supervisor: Supervised) -> None:

@@ -18,7 +18,7 @@ from lightning_agent.errors import (
     ResultTooLarge,
     UnknownMethod,
 )
-from tests.agent.supervised import Supervised, descendants, make_zip
+from tests.agent.supervised import Supervised, descendants, make_zip, settled
 
 Eventually = Callable[[Callable[[], bool]], None]
 
@@ -229,7 +229,9 @@ def test_a_broken_channel_fails_the_call_only(
     found = _outcome(lambda: shared_supervisor.run(HOSTILE_CHANNEL, message=list(message)))
 
     assert found == outcome
-    assert shared_supervisor.client.request("hello", protocol=1, timeout_s=1)["level"] == "basic"
+    assert (
+        shared_supervisor.client.request("hello", protocol=1, timeout_s=1)["level"] == "standard"
+    )
 
 
 @pytest.mark.parametrize(
@@ -241,7 +243,11 @@ def test_a_broken_channel_fails_the_call_only(
         "    for n in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:\n"
         "        signal.signal(n, signal.SIG_IGN)\n"
         "    time.sleep(60)",
-        "import os, signal\ndef main(context):\n    os.kill(os.getpid(), signal.SIGSTOP)",
+        "import os, signal\ndef main(context):\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "    os.waitpid(child, 0)",
         "import os, time\ndef main(context):\n"
         "    for _ in range(5):\n"
         "        if os.fork() == 0:\n"
@@ -249,13 +255,13 @@ def test_a_broken_channel_fails_the_call_only(
         "            time.sleep(60)\n"
         "    time.sleep(60)",
     ],
-    ids=["sleeps", "spins", "ignores signals", "stops itself", "has children"],
+    ids=["sleeps", "spins", "ignores signals", "stops its child", "has children"],
 )
 def test_the_deadline_kills_the_whole_tree(
     shared_supervisor: Supervised, eventually: Eventually, source: str
 ) -> None:
     """A plugin at its deadline is gone with all it started, and the caller is told."""
-    before = descendants(shared_supervisor.process.pid)
+    before = settled(shared_supervisor)
     began = time.monotonic()
 
     with pytest.raises(PluginTimeout):
@@ -269,19 +275,37 @@ def test_nothing_outlives_a_call(shared_supervisor: Supervised, eventually: Even
     """A child that a plugin left behind ends with the call, although the result came."""
     source = (
         "import os, time\n"
-        "def main(context):\n"
-        "    if os.fork() == 0:\n"
+        "def main(context, leave):\n"
+        "    if leave and os.fork() == 0:\n"
         "        os.setsid()\n"
         "        time.sleep(60)\n"
         "        os._exit(0)\n"
-        "    return 'left one behind'\n"
+        "    return 'done'\n"
     )
-    before = descendants(shared_supervisor.process.pid)
+    plugin, digest = shared_supervisor.install(source.encode())
+    shared_supervisor.call(plugin, digest, parameters={"leave": False})
+    before = settled(shared_supervisor)
 
-    result = shared_supervisor.run(source)
+    answer = shared_supervisor.call(plugin, digest, parameters={"leave": True})
 
-    assert result == "left one behind"
-    eventually(lambda: descendants(shared_supervisor.process.pid) <= before)
+    assert answer["result"] == "done"
+    # one fork was used up and one made ahead for the next call
+    eventually(lambda: len(descendants(shared_supervisor.process.pid)) == len(before))
+    assert len(settled(shared_supervisor)) == len(before)
+
+
+def test_a_removed_plugin_leaves_no_warm_sandbox(
+    shared_supervisor: Supervised, eventually: Eventually
+) -> None:
+    """What calls were forked from ends with the plugin."""
+    before = set(shared_supervisor.client.request("warm")["pids"])
+    plugin, digest = shared_supervisor.install(b"def main(context):\n    return 1\n")
+    shared_supervisor.call(plugin, digest)
+    (made,) = set(shared_supervisor.client.request("warm")["pids"]) - before
+
+    shared_supervisor.client.request("uninstall", plugin=plugin)
+
+    eventually(lambda: made not in descendants(shared_supervisor.process.pid))
 
 
 def test_a_flood_of_output_is_capped(shared_supervisor: Supervised) -> None:
@@ -337,10 +361,10 @@ def test_a_call_that_nobody_waits_for_is_killed(
     """When the agent's connection closes, its calls end: nobody could get their results."""
     source = "import time\ndef main(context):\n    time.sleep(60)"
     plugin, digest = shared_supervisor.install(source.encode())
-    before = descendants(shared_supervisor.process.pid)
+    before = settled(shared_supervisor)
     other = shared_supervisor.connect()
     other.send("call", plugin=plugin, digest=digest, parameters={}, deadline_s=60.0)
-    eventually(lambda: descendants(shared_supervisor.process.pid) > before)
+    eventually(lambda: bool(descendants(shared_supervisor.process.pid) - before))
 
     other.close()
 
