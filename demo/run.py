@@ -137,7 +137,7 @@ def _do_the_main_job(processes: Processes, cloud: dict[str, Any], folder: Path) 
     done(since, "online")
 
     since = step(4, "uploading the camera plugin by REST")
-    bundle = _bundle()
+    bundle = example_bundle()
     plugin = client.plugins.create(
         NewPlugin(name=PLUGIN, filename=f"{PLUGIN}.zip", content=bundle, callable=True)
     )
@@ -165,7 +165,7 @@ def _wait_online(client: Client, board: str) -> None:
     raise DemoFailed(f"the board is not online after {ONLINE_S:.0f} s: {told}")
 
 
-def _bundle() -> bytes:
+def example_bundle() -> bytes:
     """Return the bundle of the example, made by its own script."""
     spec = importlib.util.spec_from_file_location("make_bundle", EXAMPLE / "make_bundle.py")
     if spec is None or spec.loader is None:

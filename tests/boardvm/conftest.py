@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.boardvm import disk
-from tests.boardvm.machine import Machine, accelerator
+from tests.boardvm.machine import MODELS, Machine, accelerator
 from tests.e2e.cloud import Cloud
 
 HOST_SEEN_INSIDE = "10.0.2.2"
@@ -21,6 +21,17 @@ HOST_SEEN_INSIDE = "10.0.2.2"
 
 BUILD_S = 600
 """Longest time for building the package, seconds."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the board be of another processor."""
+    parser.addoption("--architecture", choices=tuple(MODELS), default="amd64", help="of the board")
+
+
+@pytest.fixture(scope="session")
+def architecture(request: pytest.FixtureRequest) -> str:
+    """Return Debian's name of the board's architecture."""
+    return str(request.config.getoption("--architecture"))
 
 
 @pytest.fixture(autouse=True)
@@ -40,22 +51,22 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="session")
-def package(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def package(repository: Path, architecture: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the package, or take the one in the folder that IOT_TEST_PACKAGES names."""
     given = os.environ.get("IOT_TEST_PACKAGES")
     folder = Path(given) if given else tmp_path_factory.mktemp("dist")
     if not given:
-        command = [sys.executable, "-m", "packages", "--architecture", "amd64", str(folder)]
+        command = [sys.executable, "-m", "packages", "--architecture", architecture, str(folder)]
         subprocess.run(command, check=True, timeout=BUILD_S, cwd=repository)
-    return next(folder.glob("lightning-agent_*_amd64.deb"))
+    return next(folder.glob(f"lightning-agent_*_{architecture}.deb"))
 
 
 @pytest.fixture(scope="session")
-def machine(package: Path) -> Iterator[Machine]:
+def machine(package: Path, architecture: str) -> Iterator[Machine]:
     """Boot a board with the package installed; its console's log is kept when a test fails."""
     folder = Path(tempfile.mkdtemp(prefix="boardvm-"))
-    accel = accelerator()
-    made = Machine(disk.make(package, folder), folder, accel)
+    accel = accelerator(architecture)
+    made = Machine(disk.make(package, folder, architecture), folder, accel)
     try:
         print(f"\nbooted in {made.start():.0f} s ({accel}), console: {made.console}", flush=True)
         yield made

@@ -1,6 +1,6 @@
 """Runs commands for the test, inside the machine; copied into its disk.
 
-Reads one JSON object a line from a serial port and answers each by one:
+Reads one JSON object a line from a port of the machine and answers each by one:
 ``{"argv", "input", "limit_s"}`` by ``{"code", "out", "err"}``; the code is ``null`` when the
 limit was reached. Debian's interpreter runs it; it imports the standard library only.
 """
@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import tty
 from typing import Any
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
@@ -40,8 +39,7 @@ def carry_out(order: dict[str, Any]) -> dict[str, Any]:
 
 def main(path: str) -> None:
     """Serve the port until the machine ends."""
-    port = os.open(path, os.O_RDWR | os.O_NOCTTY)
-    tty.setraw(port)
+    port = os.open(path, os.O_RDWR)
     with os.fdopen(os.dup(port), "rb") as orders:
         os.write(port, b'{"ready": true}\n')
         for line in orders:

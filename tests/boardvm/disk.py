@@ -7,15 +7,19 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo.run import EXAMPLE
 from tests.packages import system
 from tests.packages.system import WITH, System
 
-PACKAGES = f"{WITH},dbus,iproute2,kmod,linux-image-amd64,systemd-sysv,udev"
-"""What the board has beyond a minimal system."""
+PACKAGES = f"{WITH},dbus,iproute2,kmod,linux-image-{{}},systemd-sysv,udev"
+"""What the board has beyond a minimal system; the architecture is to be filled in."""
 
 SIZE_MIB = 3072
 MAKE_S = 300
 """Longest time for writing the disk, seconds."""
+
+PICTURES = "/srv/pictures"
+"""The pictures of the example, as a camera of the board's owner."""
 
 CONTROL = "/usr/local/sbin/boardvm-control"
 
@@ -26,7 +30,8 @@ FILES = {
     "etc/systemd/network/20-wired.network": "[Match]\nName=en*\n\n[Network]\nDHCP=ipv4\n",
     "etc/systemd/system/boardvm-control.service": (
         "[Unit]\nDescription=commands of the test\n\n"
-        f"[Service]\nExecStart=/usr/bin/python3 {CONTROL} /dev/ttyS1\nRestart=always\n\n"
+        f"[Service]\nExecStart=/usr/bin/python3 {CONTROL} /dev/virtio-ports/control\n"
+        "Restart=always\nRestartSec=0.5\n\n"
         "[Install]\nWantedBy=multi-user.target\n"
     ),
 }
@@ -36,22 +41,29 @@ FILES = {
 class Disk:
     """What QEMU boots: the board's disk, and the kernel and initial file system in it."""
 
+    architecture: str
     image: Path
     kernel: Path
     initrd: Path
 
 
-def make(deb: Path, folder: Path) -> Disk:
-    """Make a board's disk with the package installed by dpkg; root only."""
-    board = system.copy(system.make_base(PACKAGES), folder / "root")
+def make(deb: Path, folder: Path, architecture: str) -> Disk:
+    """Make a board's disk with the package installed by dpkg; root only.
+
+    :param architecture: Debian's name of the board's
+    """
+    base = system.make_base(PACKAGES.format(architecture), architecture)
+    board = system.copy(base, folder / "root")
     for name, text in FILES.items():
         path = board.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     shutil.copy(Path(__file__).with_name("control.py"), board.root / CONTROL.lstrip("/"))
+    shutil.copytree(EXAMPLE / "pictures", board.root / PICTURES.lstrip("/"))
     board.run("systemctl", "enable", "systemd-networkd.service", "boardvm-control.service")
     board.run("dpkg", "--install", board.copy_in(deb))
     disk = Disk(
+        architecture=architecture,
         image=folder / "disk.img",
         kernel=keep(board, "vmlinuz", folder),
         initrd=keep(board, "initrd.img", folder),

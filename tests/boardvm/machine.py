@@ -1,4 +1,4 @@
-"""One board in QEMU: started, asked over a serial port, ended or killed."""
+"""One board in QEMU: started, asked over a port, ended or killed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packages.debian_package import host_architecture
 from tests.boardvm.disk import Disk
 
 PROGRAM = "qemu-system-x86_64"
+
+MODELS = {
+    "amd64": ((PROGRAM, "-cpu", "max"), "ttyS0"),
+    "arm64": (("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72"), "ttyAMA0"),
+}
+"""Debian's architecture → QEMU's program and processor, and the serial console."""
 
 MEMORY_MIB = 1024
 
@@ -38,7 +45,7 @@ class Done:
     err: str
 
 
-def accelerator() -> str:
+def accelerator(architecture: str) -> str:
     """Return ``kvm`` where a machine really runs with it, else ``tcg``.
 
     ``IOT_TEST_ACCELERATOR`` says which to use. The device being there means nothing: it is tried.
@@ -46,7 +53,8 @@ def accelerator() -> str:
     given = os.environ.get("IOT_TEST_ACCELERATOR")
     if given:
         return given
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+    is_foreign = architecture != "amd64" or host_architecture() != "amd64"
+    if is_foreign or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
     with tempfile.NamedTemporaryFile(suffix=".img") as sector:
         sector.write(SAYS_OK)
@@ -76,13 +84,17 @@ class Machine:
         self._process: subprocess.Popen[bytes] | None = None
         self._port: socket.socket | None = None
         self._received = b""
+        self.clock = "utc"
+        """What the board's clock says at the next start, e.g. ``1970-01-01``."""
         self.console = folder / "console.log"
         """All that the board wrote to its serial console."""
 
     def start(self) -> float:
         """Boot it; return the seconds until it took commands."""
-        if shutil.which(PROGRAM) is None:
-            raise RuntimeError(f"missing: {PROGRAM}: apt-get install qemu-system-x86")
+        program = MODELS[self._disk.architecture][0][0]
+        if shutil.which(program) is None:
+            package = "qemu-system-x86" if program == PROGRAM else "qemu-system-arm"
+            raise RuntimeError(f"missing: {program}: apt-get install {package}")
         since = time.monotonic()
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         path = self._folder / "control.sock"
@@ -159,13 +171,15 @@ class Machine:
         return self.console.read_bytes()[-3000:].decode(errors="replace")
 
     def _command(self, control: Path) -> list[str]:
-        arguments = "root=/dev/vda rw console=ttyS0 net.ifnames=1 systemd.show_status=1"
+        program, console = MODELS[self._disk.architecture]
+        arguments = f"root=/dev/vda rw console={console} systemd.show_status=1"
         return [
-            *(PROGRAM, "-accel", self._accel, "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MIB)),
-            *("-nodefaults", "-display", "none", "-no-reboot", "-rtc", "base=utc"),
+            *(*program, "-accel", self._accel, "-smp", "2", "-m", str(MEMORY_MIB)),
+            *("-nodefaults", "-display", "none", "-no-reboot", "-rtc", f"base={self.clock}"),
             *("-kernel", str(self._disk.kernel), "-initrd", str(self._disk.initrd)),
             *("-append", arguments, "-serial", "stdio"),
-            *("-chardev", f"socket,id=control,path={control}", "-serial", "chardev:control"),
+            *("-chardev", f"socket,id=control,path={control}", "-device", "virtio-serial-pci"),
+            *("-device", "virtserialport,chardev=control,name=control"),
             *("-drive", f"file={self._disk.image},format=raw,if=virtio,cache=writeback"),
             *("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net"),
             *("-device", "virtio-rng-pci"),

@@ -15,6 +15,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from packages.debian_package import ARCHITECTURES, host_architecture
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 SUITE = "bookworm"
@@ -22,8 +24,11 @@ SUITE = "bookworm"
 WITH = "adduser,bubblewrap,ca-certificates,init-system-helpers,libseccomp2,python3,systemd"
 """What the package depends on, and systemd: dpkg fetches nothing."""
 
-MAKE_S = 900
-"""Longest time for debootstrap, seconds; it fetches some 60 MB."""
+HOST_ARCHITECTURE = host_architecture()
+
+MAKE_S = 2400
+"""Longest time for debootstrap, seconds; it fetches some 60 MB, and a kernel for a board. Another
+processor takes half an hour on two cores."""
 
 COMMAND_S = 300
 """Longest time of one command in the system, seconds."""
@@ -95,10 +100,12 @@ class System:
         return self.run("stat", "-c", "%U:%G %a", path).stdout.strip()
 
 
-def make_base(packages: str = WITH) -> Path:
+def make_base(packages: str = WITH, architecture: str = HOST_ARCHITECTURE) -> Path:
     """Return an untouched system, made when absent.
 
     :param packages: what it has beyond a minimal one, with commas
+    :param architecture: Debian's name; one of another processor is run by QEMU, see
+        :func:`let_run`
     """
     if os.geteuid() != 0:
         raise RuntimeError("a Debian system is made and entered by root: run this as root")
@@ -107,21 +114,42 @@ def make_base(packages: str = WITH) -> Path:
         raise RuntimeError(
             f"missing: {', '.join(missing)}: apt-get install debootstrap util-linux"
         )
-    digest = hashlib.sha256(f"{SUITE} {packages}".encode()).hexdigest()[:12]
-    base = REPOSITORY / ".tox" / "systems" / f"{SUITE}-{digest}"
+    digest = hashlib.sha256(f"{SUITE} {architecture} {packages}".encode()).hexdigest()[:12]
+    base = REPOSITORY / ".tox" / "systems" / f"{SUITE}-{architecture}-{digest}"
     base.parent.mkdir(parents=True, exist_ok=True)
     with base.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (base / ".made").exists():
             shutil.rmtree(base, ignore_errors=True)
-            debootstrap(base, packages)
+            let_run(architecture)
+            debootstrap(base, packages, architecture)
             (base / ".made").touch()
     return base
 
 
-def debootstrap(base: Path, packages: str) -> None:
+def let_run(architecture: str) -> None:
+    """See that this machine can run programs of an architecture.
+
+    :raises RuntimeError: it cannot; the message says what to install
+    """
+    if architecture == HOST_ARCHITECTURE:
+        return
+    entry = f"qemu-{ARCHITECTURES[architecture]}"
+    folder = Path("/proc/sys/fs/binfmt_misc")
+    if not (folder / "register").exists():
+        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", folder], check=False)
+    program = find("update-binfmts")
+    if program is not None and not (folder / entry).exists():
+        subprocess.run([program, "--enable", entry], check=False)
+    if not (folder / entry).exists():
+        cure = "apt-get install qemu-user-static binfmt-support"
+        raise RuntimeError(f"programs of {architecture} do not run here: {cure}")
+
+
+def debootstrap(base: Path, packages: str, architecture: str) -> None:
     """Make the system; without a mirror of this machine's apt, from Debian's own."""
-    command = ["debootstrap", "--variant=minbase", f"--include={packages}", SUITE, str(base)]
+    command = ["debootstrap", "--variant=minbase", f"--arch={architecture}"]
+    command += [f"--include={packages}", SUITE, str(base)]
     mirror = host_mirror()
     done = subprocess.run(
         [*command, *([mirror] if mirror else [])],
