@@ -59,7 +59,9 @@ def accelerator(architecture: str) -> str:
     with tempfile.NamedTemporaryFile(suffix=".img") as sector:
         sector.write(SAYS_OK)
         sector.flush()
-        command = [PROGRAM, "-accel", "kvm", "-nodefaults", "-display", "none", "-m", "64"]
+        # the processor that boards get: some are refused where a plainer one is not
+        command = [*MODELS[architecture][0], "-smp", "2", "-accel", "kvm"]
+        command += ["-nodefaults", "-display", "none", "-m", "64"]
         command += ["-drive", f"file={sector.name},format=raw,if=ide", "-serial", "stdio"]
         command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
         try:
