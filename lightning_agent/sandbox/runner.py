@@ -22,6 +22,7 @@ from lightning_agent.errors import (
     ResultTooLarge,
     SandboxRefused,
 )
+from lightning_agent.sandbox import memory
 from lightning_agent.sandbox.channel import (
     MAX_RESULT_BYTES,
     Decoder,
@@ -87,8 +88,8 @@ class Exit:
 
     :param code: exit code, ``None`` if a signal ended it
     :param signal: number of the signal, ``None`` if it exited
-    :param cause: ``"finished"``, ``"failed"``, ``"timeout"``, ``"stopped"``, ``"killed"`` or
-        ``"crashed"``
+    :param cause: ``"finished"``, ``"failed"``, ``"timeout"``, ``"stopped"``, ``"killed"``,
+        ``"memory"`` or ``"crashed"``
     """
 
     code: int | None
@@ -144,6 +145,7 @@ class Run:
         self._ready = False
         self._cause: str | None = None
         self._timers: list[Timer] = []
+        self._limit_bytes = memory.board_limit_bytes()
         self._complaint = b""
         self._taken_bytes = 0
         self._paused = False
@@ -189,6 +191,12 @@ class Run:
         self._loop.watch(self._process.fileno(), self._reap)
         if deadline_s is not None:
             self._timers.append(self._loop.later(deadline_s, lambda: self._time_out(deadline_s)))
+        self._weighing = self._loop.later(memory.WEIGH_S, self._weigh)
+
+    def _weigh(self) -> None:
+        if memory.held_bytes(self.pid, self._limit_bytes) > self._limit_bytes:
+            self.kill("memory")
+        self._weighing = self._loop.later(memory.WEIGH_S, self._weigh)
 
     def _watch_outputs(self) -> None:
         if self._connection.fileno() >= 0:
@@ -338,7 +346,7 @@ class Run:
 
     def _close(self) -> None:
         """Let everything go at once; a megabyte in a cycle would wait for the collector."""
-        for timer in self._timers:
+        for timer in (*self._timers, self._weighing):
             timer.cancel()
         self._timers.clear()
         self._decoder = Decoder()
@@ -366,6 +374,9 @@ class Run:
             )
         if self._cause in ("stopped", "killed"):
             return PluginFailed("the plugin was stopped", details={"type": "Stopped"})
+        if self._cause == "memory":
+            text = f"the plugin held more than {self._limit_bytes >> 20} MiB and was killed"
+            return PluginFailed(text, details={"type": "OutOfMemory"})
         how = f"signal {ended.signal}" if ended.signal else f"exit code {ended.code}"
         return PluginFailed(
             f"the plugin's process ended without a result ({how})",

@@ -213,6 +213,29 @@ def test_32_a_fork_bomb_is_bounded(shared_supervisor: Supervised) -> None:
     )
 
 
+def test_34_many_processes_do_not_hold_more_than_one_may(shared_supervisor: Supervised) -> None:
+    """Six children that fill 300 MiB each are killed with their call; two of them are not."""
+    source = (
+        "import mmap, os, time\n"
+        "def main(context, children):\n"
+        "    for _ in range(children):\n"
+        "        if os.fork() == 0:\n"
+        "            held = mmap.mmap(-1, 300 << 20)\n"
+        "            for place in range(0, len(held), 4096):\n"
+        "                held[place] = 1\n"
+        "            time.sleep(60)\n"
+        "    time.sleep(1.0 if children < 4 else 15.0)\n"
+        "    return 'here'\n"
+    )
+
+    assert shared_supervisor.run(source, children=2) == "here"
+    with pytest.raises(Error) as caught:
+        shared_supervisor.run(source, children=6)
+
+    assert caught.value.code == "plugin_failed"
+    assert caught.value.details["type"] == "OutOfMemory"
+
+
 def test_60_only_the_channel_is_inherited(shared_supervisor: Supervised) -> None:
     """Beside the standard three, one descriptor is open: the channel; with a camera, two."""
     source = (
