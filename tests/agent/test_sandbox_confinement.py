@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -296,10 +297,9 @@ def _uid(pid: int) -> int:
 
 
 def _below(pid: int) -> set[int]:
-    end = 200
+    end = time.monotonic() + 5
     found: set[int] = set()
-    while len(found) < 4 and end:
-        end -= 1
+    while len(found) < 4 and time.monotonic() < end:
         found = _descendants(pid)
     return found
 
