@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import itertools
+import os
+import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,6 +99,33 @@ def test_enrolled_board_answers_echo(board: Board) -> None:
 
     assert answer["result"]["state"] == "succeeded"
     assert answer["result"]["message"].startswith("hello @ 2")
+
+
+def test_answers_do_not_wait_for_acknowledgements(board: Board) -> None:
+    """The kernel sends each answer at once: two that follow one another cost no 40 ms more."""
+    agent = board.start()
+
+    sockets = tcp_sockets(agent.process.pid)
+
+    assert sockets == [1]
+
+
+def tcp_sockets(pid: int) -> list[int]:
+    """Return whether each connection of a process goes without Nagle's algorithm.
+
+    Source: pidfd_getfd(2), number 438 on all machines.
+    """
+    libc, process, found = ctypes.CDLL(None, use_errno=True), os.pidfd_open(pid), []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        if not os.readlink(entry).startswith("socket:"):
+            continue
+        descriptor = libc.syscall(438, process, int(entry.name), 0)
+        assert descriptor >= 0, os.strerror(ctypes.get_errno())
+        with socket.socket(fileno=descriptor) as copied:
+            if copied.family == socket.AF_INET and copied.type == socket.SOCK_STREAM:
+                found.append(copied.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+    os.close(process)
+    return found
 
 
 def test_enrolling_again_with_the_same_key_succeeds(board: Board) -> None:
