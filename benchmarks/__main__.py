@@ -18,6 +18,7 @@ from benchmarks.figure import Figure, p50, report
 from benchmarks.lists import lists, pages
 from benchmarks.memory import pss_mib
 from benchmarks.ping import ping
+from benchmarks.sandbox import sandbox
 from tests.e2e.cloud import SUPERVISOR, Cloud
 
 STARTS = 9
@@ -105,7 +106,7 @@ RUNNING: dict[str, Callable[[BenchCloud, Path], bool]] = {
 }
 """Figures of a running cloud, in the order they run: pages leave it full."""
 
-FIGURES = (*RUNNING, "memory", "start", "bus_echo")
+FIGURES = (*RUNNING, "memory", "start", "bus_echo", "sandbox")
 
 
 def main() -> int:
@@ -123,6 +124,8 @@ def main() -> int:
             good &= start(folder)
         if "bus_echo" in chosen:
             good &= bus_echo(folder)
+        if "sandbox" in chosen:
+            good &= sandbox(folder)
     return 0 if good else 1
 
 

@@ -50,8 +50,8 @@ class Figure:
                 "name": self.name,
                 "value": round(self.value, 4),
                 "floor": None if self.floor is None else round(self.floor, 4),
-                "ratio": None if ratio is None else round(ratio, 3),
-                "goal": self.goal,
+                "ratio": None if ratio is None else round(ratio, 4),
+                "goal": None if self.goal is None else round(self.goal, 4),
                 "ok": self.ok,
                 "unit": self.unit,
             }

@@ -153,6 +153,10 @@ class Channel:
         self._connection = connection
         self._lock = threading.Lock()
 
+    def use(self, connection: socket.socket) -> None:
+        """Go over to another connection: a fork has one of its own."""
+        self._connection = connection
+
     def send(self, message: Mapping[str, object]) -> None:
         """Send ``message``; blocks until the supervisor has taken it.
 

@@ -10,7 +10,6 @@ The order: ``{"entry", "plugin", "mode": "call"|"start", "parameters", "limits":
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import logging
@@ -21,7 +20,9 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from lightning_agent.sandbox import api, hardening, upstream
@@ -80,33 +81,51 @@ def _clean(text: str) -> str:
 
 
 class Runner:
-    """Runs one order."""
+    """Runs one order of one plugin.
 
-    def __init__(self, channel: Channel, order: dict[str, Any]) -> None:
+    What is the same for all is made first, so that a warm sandbox leaves it to its forks.
+
+    :param channel: to the supervisor
+    """
+
+    def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._order = order
         self._streams = {name: LogStream(channel, name) for name in ("stdout", "stderr", "log")}
-        self._context = api.Context(
-            parameters=order["parameters"],
-            path=Path(BUNDLE_PATH),
-            work=Path(WORK_PATH),
-            cameras={name: _camera(found) for name, found in order["cameras"].items()},
-            send_log=lambda text: self._log(text),
-            send_report=lambda value: channel.send({"t": "report", "v": value}),
+        self._mode = ""
+        logging.basicConfig(
+            stream=self._streams["log"], level=logging.INFO, format="%(levelname)s %(message)s"
         )
+        sys.modules["lightning_plugin"] = api
+        upstream.install()
+        sys.path.insert(0, BUNDLE_PATH)
 
-    def run(self, *, listens: bool = True) -> int:
+    def announce(self) -> None:
+        """Say that the sandbox stands, in the process that will run the order."""
+        sys.stdout = self._streams["stdout"]
+        sys.stderr = self._streams["stderr"]
+        self._channel.send({"t": "ready"})
+
+    def run(self, order: dict[str, Any], *, listens: bool = True) -> int:
         """Run the tenant's code, send its result or its error, and return the exit code.
 
         :param listens: hear of a stop, and of the supervisor's end; a fork for one call is
             killed in both cases, and saves a thread
         """
-        self._redirect()
-        self._channel.send({"t": "ready"})
+        self._mode = order["mode"]
+        context = api.Context(
+            parameters=order["parameters"],
+            path=Path(BUNDLE_PATH),
+            work=Path(WORK_PATH),
+            cameras={name: _camera(found) for name, found in order["cameras"].items()},
+            send_log=lambda text: self._log(text),
+            send_report=lambda value: self._channel.send({"t": "report", "v": value}),
+        )
         if listens:
-            threading.Thread(target=self._listen, daemon=True).start()
+            threading.Thread(target=self._listen, args=(context,), daemon=True).start()
         try:
-            answer = {"t": "result", "v": self._call_tenant()}
+            called = self._mode == "call"
+            work = load(order["entry"], plugin=order["plugin"], called=called)
+            answer = {"t": "result", "v": work(context)}
             size_bytes = len(dump(answer["v"]))
             if size_bytes > MAX_RESULT_BYTES:
                 text = f"the result has {size_bytes} bytes, at most {MAX_RESULT_BYTES} are allowed"
@@ -121,51 +140,38 @@ class Runner:
     def _finish(self, answer: dict[str, object]) -> None:
         for stream in self._streams.values():
             stream.finish()
-        if answer["t"] == "error" and self._order["mode"] == "start":
+        if answer["t"] == "error" and self._mode == "start":
             lines = str(answer.get("traceback") or answer["message"])
             self._streams["stderr"].write(lines.rstrip("\n") + "\n")
         self._channel.send(answer)
 
-    def _call_tenant(self) -> object:
-        order = self._order
-        called = order["mode"] == "call"
-        return load(order["entry"], plugin=order["plugin"], called=called)(self._context)
-
-    def _listen(self) -> None:
+    def _listen(self, context: api.Context) -> None:
         while (message := self._channel.receive()) is not None:
             if message.get("t") == "stop":
-                self._context.stopping.set()
+                context.stopping.set()
         # The supervisor is gone; bubblewrap does not notice if that was while it started.
         os._exit(1)
 
     def _log(self, text: str) -> None:
         self._streams["log"].write(text.rstrip("\n") + "\n")
 
-    def _redirect(self) -> None:
-        sys.stdout = self._streams["stdout"]
-        sys.stderr = self._streams["stderr"]
-        logging.basicConfig(
-            stream=self._streams["log"], level=logging.INFO, format="%(levelname)s %(message)s"
-        )
-
 
 def load(entry: str, *, plugin: str, called: bool) -> Callable[[api.Context], object]:
-    """Import the tenant's file ``entry`` and return what is to be called with the context.
+    """Run the tenant's file ``entry`` as a module and return what is to be called.
 
     ``main(context, **parameters)`` is preferred to a class derived from ``Plugin``, ours or
-    IoTronic's.
+    IoTronic's.  Made by hand: the importer's own search costs as much as all else before the
+    first line.
     """
-    sys.modules["lightning_plugin"] = api
-    upstream.install()
-    sys.path.insert(0, BUNDLE_PATH)
-    path = f"{BUNDLE_PATH}/{entry}"
-    name = entry.removesuffix(".py")
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{entry} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
+    name, path = entry.removesuffix(".py"), f"{BUNDLE_PATH}/{entry}"
+    loader = SourceFileLoader(name, path)
+    module = ModuleType(name)
+    module.__spec__ = ModuleSpec(name, loader, origin=path)
+    module.__loader__, module.__file__ = loader, path
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    with io.open_code(path) as file:
+        code = compile(file.read(), path, "exec", dont_inherit=True)
+    exec(code, vars(module))  # noqa: S102 - tenants' code, which this process is for
     main = getattr(module, "main", None)
     if callable(main):
         return lambda context: main(context, **context.parameters)
@@ -279,4 +285,6 @@ def main(arguments: list[str]) -> None:
     confine(order["limits"])  # type: ignore[arg-type]
     sys.path += order["packages"]  # type: ignore[arg-type]
     # Threads and exit handlers of the tenant get no say after the answer.
-    os._exit(Runner(channel, order).run())
+    runner = Runner(channel)
+    runner.announce()
+    os._exit(runner.run(order))

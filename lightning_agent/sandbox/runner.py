@@ -187,6 +187,8 @@ class Run:
         self._connection.setblocking(False)
         for descriptor in self._pipes:
             os.set_blocking(descriptor, False)
+        if self._outgoing:
+            self._flush()
         self._watch_outputs()
         self._loop.watch(self._process.fileno(), self._reap)
         if deadline_s is not None:

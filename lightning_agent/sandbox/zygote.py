@@ -17,7 +17,6 @@ import gc
 import importlib
 import json
 import os
-import random
 import selectors
 import socket
 import struct
@@ -53,26 +52,34 @@ class Zygote:
 
     :param control: asks for forks; its end is the end
     :param program: the filter of system calls
-    :param sizes: bytes of each writable folder of a fork
+    :param settings: ``limits`` of a fork; ``sizes``, bytes of each writable folder of a fork;
+        ``packages``, folders of ``sys.path``
     """
 
-    def __init__(self, control: socket.socket, program: bytes, sizes: Mapping[str, int]) -> None:
+    def __init__(
+        self, control: socket.socket, program: bytes, settings: Mapping[str, Any]
+    ) -> None:
         self._control = control
         self._program = program
-        self._sizes = sizes
+        self._settings = settings
+        self._sizes: Mapping[str, int] = settings["sizes"]
+        self._channel = Channel(control)
+        self._runner = Runner(self._channel)
         self._selector = selectors.DefaultSelector()
+        self._numpy_random: Any = None
         self._forks: dict[int, tuple[int, socket.socket]] = {}
 
-    def serve(self, packages: list[str]) -> None:
+    def serve(self) -> None:
         """Fork until the control socket is closed.
 
         What waits at the start is forked before anything is loaded: the first call
         does not wait for what it may not need.
         """
-        sys.path += packages
+        sys.path += self._settings["packages"]
         self._selector.register(self._control, selectors.EVENT_READ)
         self._step(0)
         preload()
+        self._numpy_random = getattr(sys.modules.get("numpy"), "random", None)
         while self._step(None):
             pass
 
@@ -97,6 +104,9 @@ class Zygote:
 
     def _fork(self, descriptors: list[int]) -> None:
         channel, out, err, told = descriptors
+        # here and not in the fork, whose memory it would be; each has luck of its own
+        if self._numpy_random is not None:
+            self._numpy_random.seed()
         try:
             pid = hardening.fork_apart()
         except OSError:
@@ -124,16 +134,15 @@ class Zygote:
         hardening.restrict_files(list(self._sizes))
         hardening.install_filter(self._program)
         os.chdir(next(iter(self._sizes)))
-        random.seed()
-        numpy: Any = sys.modules.get("numpy")
-        if numpy is not None:
-            numpy.random.seed()
         connection = socket.socket(fileno=3)
+        confine(self._settings["limits"])
+        self._channel.use(connection)
+        self._runner.announce()
         order = receive_order(connection)
         if order is None:
             return 0  # nobody wants it any more
         confine(order["limits"])
-        return Runner(Channel(connection), order).run(listens=False)
+        return self._runner.run(order, listens=False)
 
     def _reap(self, pidfd: int) -> None:
         pid, ends = self._forks.pop(pidfd)
@@ -182,15 +191,14 @@ def preload() -> None:
 def main(arguments: list[str]) -> None:
     """Serve until the supervisor closes the control socket.
 
-    :param arguments: descriptors of control socket and filter, and as JSON ``packages``
-        and ``sizes``
+    :param arguments: descriptors of control socket and filter, and the settings as JSON
     """
     control, program = int(arguments[0]), int(arguments[1])
     settings = json.loads(arguments[2])
     close_others({control, program})
     with os.fdopen(program, "rb") as file:
         text = file.read()
-    Zygote(socket.socket(fileno=control), text, settings["sizes"]).serve(settings["packages"])
+    Zygote(socket.socket(fileno=control), text, settings).serve()
     os._exit(0)
 
 

@@ -71,6 +71,7 @@ class Zygote:
         self.made_at = self.used_at = 0.0
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         settings = {
+            "limits": limits.to_order(),
             "packages": list(launcher.interpreter.packages),
             "sizes": {
                 WORK_PATH: limits.work_bytes,
@@ -198,7 +199,8 @@ class Zygotes:
         if zygote is None:
             if not self._make_room():
                 return None
-            zygote = self._all[plugin, digest] = self._make(launcher, plugin, folder, limits)
+            zygote = self._make(launcher, plugin, folder, limits)
+            self._all[plugin, digest] = zygote
             zygote.made_at = now
         zygote.used_at = now
         try:

@@ -203,7 +203,7 @@ class FakeZygote:
 
     pid = 1
 
-    def __init__(self, launcher: Any, plugin: str, folder: Path, limits: Limits) -> None:
+    def __init__(self, launcher: Any, plugin: str, *given: Any) -> None:
         self.plugin = plugin
         self.forks = 0
         self.active: set[Any] = set()
@@ -263,7 +263,7 @@ def test_a_spare_that_died_is_not_used() -> None:
     """A fork made ahead that has ended is thrown away."""
     bench = Bench()
     bench.take("a").finish()
-    dead: Any = bench.make(None, "x", Path("/"), Limits()).fork()
+    dead: Any = bench.make(None, "x").fork()
     dead.returncode = -9
     for name in ("channel", "stdout", "stderr"):
         setattr(dead, name, open(os.devnull, "rb"))
