@@ -14,6 +14,9 @@ The owner's file, with every key the agent itself reads::
     log_format = "text"   # or "json": one object a line
     modules = ["package.module:Class"]    # further modules, see lightning_agent.modules.base
 
+    [sandbox]
+    landlock = "auto"     # or "off": tenants' code is confined without it, as on kernels without
+
     [device]              # what the cloud's users may do with the board: lightning_agent.owner
     allow = ["network", "restart", "rest", "reset"]
 
@@ -41,6 +44,9 @@ from lightning_agent.state.files import make_private_directory, write_atomic
 
 FILE_NAME = "agent.toml"
 """The owner's file, in the state directory."""
+
+LANDLOCK = ("auto", "off")
+"""Values of ``landlock``: where the kernel has it, or never."""
 
 MAX_CONCURRENCY = 1000
 """Upper bound of ``concurrency``."""
@@ -76,6 +82,7 @@ class Conf:
     log_level: str = "info"
     log_format: str = "text"
     modules: tuple[str, ...] = ()
+    landlock: str = "auto"
     owner: Owner = field(default_factory=Owner)
 
 
@@ -105,6 +112,7 @@ def load(state_dir: Path) -> Conf:
     tables = _read(path)
     cloud = _table(tables, "cloud", path)
     agent = _table(tables, "agent", path)
+    sandbox = _table(tables, "sandbox", path)
     return Conf(
         state_dir=state_dir,
         cloud=CloudConf(
@@ -117,6 +125,7 @@ def load(state_dir: Path) -> Conf:
         log_level=_word(agent, "log_level", "info", LEVELS, path),
         log_format=_word(agent, "log_format", "text", FORMATS, path),
         modules=_modules(agent, path),
+        landlock=_word(sandbox, "landlock", "auto", LANDLOCK, path),
         owner=_owner(_table(tables, "device", path), path),
     )
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
+from lightning_agent.sandbox.hardening import LANDLOCK_VARIABLE
 from lightning_agent.sandbox.profile import (
     WORK_PATH,
     Bind,
@@ -80,6 +81,7 @@ class Launcher:
     :param program: the filter of system calls, see :mod:`lightning_agent.sandbox.seccomp`
     :param forks: whether a sandbox may be forked from: the trial could
     :param landlock: version of Landlock in use, 0 for none
+    :param landlock_off: the board's owner has switched it off
     :param tag: last word of every command line, by which :func:`end_orphans` finds them
     """
 
@@ -91,6 +93,7 @@ class Launcher:
     program: bytes = b""
     forks: bool = False
     landlock: int = 0
+    landlock_off: bool = False
     tag: str = "lightning-sandbox"
 
     def start(
@@ -149,6 +152,7 @@ class Launcher:
             *_namespaces(self.disable_userns),
             *(_FORKING if forked_from else ()),
             *_environment(),
+            *(("--setenv", LANDLOCK_VARIABLE, "off") if self.landlock_off else ()),
             *_view(binds, self.interpreter.links),
             *_writable(profile),
             *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORK_PATH),

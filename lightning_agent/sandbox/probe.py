@@ -93,10 +93,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What the probe found; ``launcher`` is ``None`` exactly when the level is ``refuse``."""
+    """What the probe found; ``launcher`` is ``None`` exactly when the level is ``refuse``.
+
+    :param landlock: whether the owner wants Landlock where the kernel has it
+    """
 
     launcher: Launcher | None
     checks: tuple[Check, ...]
+    landlock: bool = True
 
     @property
     def level(self) -> str:
@@ -115,6 +119,8 @@ def probe(
     find_program: Callable[[], str | None] = find_bwrap,
     settings: tuple[tuple[str, str, str], ...] = _SETTINGS,
     build_filter: Callable[[], bytes] = build,
+    *,
+    landlock: bool = True,
 ) -> Findings:
     """Try the sandbox and look for the optional extras.
 
@@ -122,6 +128,7 @@ def probe(
     :param settings: files of kernel settings that are known to forbid it, the value that does, and
         the cure
     :param build_filter: how the filter of system calls is made; tests give another way
+    :param landlock: use it where the kernel has it
 
     Blocks up to a few times :data:`TRIAL_TIMEOUT_S`; any thread.
     """
@@ -135,15 +142,17 @@ def probe(
     except FilterUnavailable as error:
         check = Check(name="seccomp", ok=False, detail=str(error), cure=_INSTALL_SECCOMP)
         return Findings(launcher=None, checks=(found, check, *_extras()))
-    launcher, trial = _try_modes(bwrap, program, settings)
-    return Findings(launcher=launcher, checks=(found, *trial, *_extras()))
+    candidates = _candidates(bwrap, program, landlock)
+    launcher, trial = _try_modes(candidates, settings)
+    checks = (found, *trial, *_extras())
+    return Findings(launcher=launcher, checks=checks, landlock=landlock)
 
 
 def _try_modes(
-    bwrap: str, program: bytes, settings: tuple[tuple[str, str, str], ...]
+    candidates: list[Launcher], settings: tuple[tuple[str, str, str], ...]
 ) -> tuple[Launcher | None, tuple[Check, ...]]:
     problem = "user namespaces are refused"
-    for launcher in _candidates(bwrap, program):
+    for launcher in candidates:
         problem, facts = _try(launcher)
         if not problem:
             working = replace(
@@ -155,7 +164,7 @@ def _try_modes(
     return None, (check,)
 
 
-def _candidates(bwrap: str, program: bytes) -> list[Launcher]:
+def _candidates(bwrap: str, program: bytes, landlock: bool) -> list[Launcher]:
     """Return the ways to enter a sandbox, the strongest first."""
     interpreter = find_interpreter()
     setpriv = find_setpriv() if os.geteuid() == 0 else None
@@ -168,6 +177,7 @@ def _candidates(bwrap: str, program: bytes) -> list[Launcher]:
             mode=mode,
             disable_userns=disable,
             program=program,
+            landlock_off=not landlock,
         )
         for mode in modes
         for disable in (True, False)
@@ -231,6 +241,8 @@ def _confined(launcher: Launcher) -> Check:
 def _landlock(launcher: Launcher) -> Check:
     """Tell whether there is Landlock; nothing rests on it alone."""
     detail = f"version {launcher.landlock}" if launcher.landlock else "the kernel has none"
+    if launcher.landlock_off:
+        detail = "switched off in agent.toml"
     return Check(name="landlock", ok=True, detail=detail, needed=False)
 
 

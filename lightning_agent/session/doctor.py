@@ -25,7 +25,7 @@ from lightning_agent.owner import ABILITIES, PACKAGE
 from lightning_agent.session.reach import CannotReach, reach
 from lightning_agent.state.files import become_owner
 from lightning_agent.state.identity import BoardKey, Identity, find_identity
-from lightning_agent.supervisor.client import connect, launch
+from lightning_agent.supervisor.client import connect, launch, listens
 
 SUPERVISOR_LIMIT_S = 15.0
 PROBE_LIMIT_S = 60.0
@@ -120,11 +120,12 @@ def check_sandbox(state_dir: Path) -> tuple[str, list[Check]]:
     """Have the supervisor try a sandbox; return the level and its checks."""
     started = None
     try:
-        if not _listens(state_dir):
+        if not listens(state_dir):
             started = launch(state_dir, log=state_dir / "supervisor.log")
         with connect(state_dir, timeout_s=SUPERVISOR_LIMIT_S) as supervisor:
             found = supervisor.request("probe", timeout_s=PROBE_LIMIT_S)
-            if started is not None:
+            if started is not None and started.poll() is None:
+                # ours: had another one been there, it would have ended at once
                 supervisor.send("shutdown")
     except Error as error:
         return REFUSE, [
@@ -221,14 +222,6 @@ def check_cloud(conf: Conf, identity: Identity | None) -> Check:
     except CannotReach as error:
         return Check(name="cloud", ok=False, detail=f"{url}: {error.message}", cure=error.cure)
     return Check(name="cloud", ok=True, detail=f"{url} answers")
-
-
-def _listens(state_dir: Path) -> bool:
-    try:
-        connect(state_dir, timeout_s=0).close()
-    except Error:
-        return False
-    return True
 
 
 def _end(process: Any) -> None:

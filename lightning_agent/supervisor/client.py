@@ -179,6 +179,15 @@ def connect(state_dir: Path, *, timeout_s: float) -> SupervisorClient:
             time.sleep(0.02)
 
 
+def listens(state_dir: Path) -> bool:
+    """Return whether a supervisor takes connections at ``state_dir``; it is asked nothing."""
+    try:
+        SupervisorClient(state_dir / SOCKET_NAME).close()
+    except SupervisorUnavailable:
+        return False
+    return True
+
+
 def _connect_once(path: Path, timeout_s: float) -> SupervisorClient:
     client = SupervisorClient(path)
     try:

@@ -68,13 +68,22 @@ def main(argv: Sequence[str]) -> int:
 
 def log_format(configuration: Path) -> str:
     """Return the format the board's owner chose; text when that cannot be read."""
+    chosen = _setting(configuration, "agent", "log_format")
+    return chosen if isinstance(chosen, str) and chosen in log_lines.FORMATS else "text"
+
+
+def wants_landlock(configuration: Path) -> bool:
+    """Return whether the board's owner wants Landlock; true when that cannot be read."""
+    return _setting(configuration, "sandbox", "landlock") != "off"
+
+
+def _setting(configuration: Path, table: str, key: str) -> object:
     try:
-        agent = tomllib.loads(configuration.read_text(encoding="utf-8")).get("agent")
+        found = tomllib.loads(configuration.read_text(encoding="utf-8")).get(table)
     except (OSError, ValueError):
         # the agent refuses to run with such a file, and says why
-        return "text"
-    chosen = agent.get("log_format") if isinstance(agent, dict) else None
-    return chosen if isinstance(chosen, str) and chosen in log_lines.FORMATS else "text"
+        return None
+    return found.get(key) if isinstance(found, dict) else None
 
 
 def supervise(state_dir: Path) -> int:
@@ -109,7 +118,7 @@ def supervise(state_dir: Path) -> int:
         on_exit=tell_exit,
         time=TrustedTime(state_dir, clock),
     )
-    findings = probe()
+    findings = probe(landlock=wants_landlock(state_dir / CONFIGURATION_NAME))
     listener = open_socket(state_dir)
     server = Server(
         loop, listener, store=store, children=children, logs=logs, clock=clock, tag=tag

@@ -285,7 +285,7 @@ class Server:
 
     def _probe(self, _: Arguments, reply: Reply) -> None:
         def work() -> dict[str, object]:
-            findings = probe()
+            findings = probe(landlock=not self._findings or self._findings.landlock)
             self._loop.from_thread(lambda: self.use(findings))
             checks = [check.to_wire() for check in findings.checks]
             return {"level": findings.level, "checks": checks}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -135,6 +136,7 @@ class Board:
     def start(self) -> None:
         """Enrol, start the agent, and move in both tenants."""
         made = self.cloud.client.boards.create(NewBoard(name=self.setup.name))
+        self._write_settings()
         enrol = [script("lightning-agent"), "enrol", "--state-dir", str(self.state_dir)]
         subprocess.run(
             [*self.prefix, *enrol, "-", self.cloud.wamp_url],
@@ -166,6 +168,20 @@ class Board:
                 os.kill(pid, signal.SIGKILL)
         if self._agent is not None:
             self._agent.wait(10)
+
+    def landlock(self) -> str:
+        """Return ``on``, ``off``, or ``none`` where the kernel has none, as doctor finds it."""
+        doctor = [script("lightning-agent"), "doctor", "--json", "--state-dir"]
+        done = subprocess.run(
+            [*self.prefix, *doctor, str(self.state_dir)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        checks = {check["name"]: check["detail"] for check in json.loads(done.stdout)["checks"]}
+        words = {"version": "on", "switched": "off", "the": "none"}
+        return words[checks["landlock"].partition(" ")[0]]
 
     def pids(self, part: str) -> list[int]:
         """Return the pids of the agent or of its supervisor: words of its command line."""
@@ -236,6 +252,13 @@ class Board:
     def _echo(self, tenant: Tenant, plugin: str) -> None:
         answer = tenant.client.injections.call(tenant.at(plugin), {"n": 7})
         assert answer.value == 7
+
+    def _write_settings(self) -> None:
+        self.state_dir.mkdir(mode=0o700, exist_ok=True)
+        path = self.state_dir / "agent.toml"
+        path.write_text(f'[sandbox]\nlandlock = "{self.setup.landlock}"\n', encoding="utf-8")
+        if self.prefix:
+            os.chown(path, USER_UID, USER_UID)
 
     def _run_agent(self) -> None:
         command = [script("lightning-agent"), "run", "--state-dir", str(self.state_dir)]

@@ -33,7 +33,8 @@ class Planted:
 
 SETUPS = [
     setup
-    for setup in (Setup(account="root"), Setup(account="user"))
+    for account in ("root", "user")
+    for setup in (Setup(account=account), Setup(account=account, landlock="off"))
     if os.geteuid() == 0 or setup.account == "user"
 ]
 """The columns; the columns of root need root."""
@@ -64,6 +65,7 @@ def board(request: pytest.FixtureRequest, cloud: Cloud) -> Iterator[Board]:
     made = Board(cloud, request.param)
     try:
         made.start()
+        assert made.landlock() == ("off" if request.param.landlock == "off" else "on")
         yield made
     finally:
         made.stop()

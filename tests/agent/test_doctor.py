@@ -17,6 +17,7 @@ from lightning_agent.session import doctor
 from lightning_agent.session.doctor import Check, Diagnosis, diagnose
 from lightning_agent.session.reach import CannotReach, reach
 from lightning_agent.state.identity import BoardKey, Identity, store_identity
+from tests.agent.supervised import Supervised
 
 BASIC = [{"name": "namespaces", "ok": True, "detail": "tried", "cure": ""}]
 
@@ -49,6 +50,7 @@ def supervisor(monkeypatch: pytest.MonkeyPatch) -> Any:
     def put(level: str, checks: list[dict[str, Any]]) -> None:
         found = FakeSupervisor(level, checks)
         monkeypatch.setattr(doctor, "connect", lambda state_dir, timeout_s: found)
+        monkeypatch.setattr(doctor, "listens", lambda state_dir: True)
 
     return put
 
@@ -151,6 +153,23 @@ def test_supervisor_that_does_not_start_is_refuse(
 
     assert diagnosis.level == "refuse"
     assert "supervisor.log" in cures(diagnosis)["supervisor"]
+
+
+def test_a_board_at_work_is_left_at_work(shared_supervisor: Supervised) -> None:
+    """Doctor asks the supervisor that is there; its plugins go on."""
+    plugin, started = shared_supervisor.start_plugin(
+        "def main(context): context.stopping.wait(60)"
+    )
+    try:
+        level, checks = doctor.check_sandbox(shared_supervisor.state_dir)
+        after = shared_supervisor.client.request("status", plugin=plugin)
+    finally:
+        shared_supervisor.client.request("stop", plugin=plugin, delay_s=0)
+        shared_supervisor.client.wait_event(timeout_s=5)
+
+    assert level != doctor.REFUSE
+    assert checks
+    assert (after["alive"], after["pid"]) == (True, started["pid"])
 
 
 def test_absent_pictures_are_named(tmp_path: Path, supervisor: Any) -> None:

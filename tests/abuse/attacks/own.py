@@ -321,7 +321,12 @@ TABLE = (
         title="system calls by i386's and x32's numbers",
         leak="system calls past the filter",
         source=other_tables,
-        stopped={**FILTER, "signal -11": "kernel has none", "signal -4": "kernel has none"},
+        stopped={
+            **FILTER,
+            "signal -31": "seccomp",
+            "signal -11": "kernel has none",
+            "signal -4": "kernel has none",
+        },
         ground="own",
     ),
     Attack(

@@ -248,7 +248,7 @@ TABLE = (
         title="mknod",
         leak="the board's disks",
         source=make_device,
-        stopped={"EPERM": "user namespace"},
+        stopped={"EPERM": "seccomp"},
         outside={"work": "{scratch}"},
     ),
     Attack(

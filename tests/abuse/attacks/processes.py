@@ -207,7 +207,7 @@ TABLE = (
         title="kill(-1), kill(0)",
         leak="the end of others",
         source=kill_all,
-        stopped={"signal 9": "pid namespace"},
+        stopped={"signal 9": "pid namespace", "survived": "pid namespace"},
         ground="own",
         succeeds="victim",
     ),

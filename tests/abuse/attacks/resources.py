@@ -327,7 +327,6 @@ TABLE = (
         leak="the kernel's memory",
         source=inodes,
         stopped={"ENOSPC": "inode limit"},
-        known="bubblewrap cannot bound the inodes of a tmpfs",
         outside={"work": "{scratch}"},
     ),
     Attack(
