@@ -14,6 +14,12 @@ from tests.packages.system import WITH, System
 PACKAGES = f"{WITH},dbus,iproute2,kmod,linux-image-{{}},systemd-sysv,udev"
 """What the board has beyond a minimal system; the architecture is to be filled in."""
 
+DRIVERS = "virtio_blk\nvirtio_pci\next4\n"
+"""What the initial file system needs to find the disk; all of Debian's drivers do as well."""
+
+INITRD_S = 900
+"""Longest time for making it, seconds."""
+
 SIZE_MIB = 3072
 MAKE_S = 300
 """Longest time for writing the disk, seconds."""
@@ -52,7 +58,7 @@ def make(deb: Path, folder: Path, architecture: str) -> Disk:
 
     :param architecture: Debian's name of the board's
     """
-    base = system.make_base(PACKAGES.format(architecture), architecture)
+    base = system.make_base(PACKAGES.format(architecture), architecture, make_initrd)
     board = system.copy(base, folder / "root")
     for name, text in FILES.items():
         path = board.root / name
@@ -71,6 +77,16 @@ def make(deb: Path, folder: Path, architecture: str) -> Disk:
     write_image(board.root, disk.image)
     subprocess.run(["rm", "-rf", "--one-file-system", str(board.root)], check=True, timeout=120)
     return disk
+
+
+def make_initrd(board: System) -> None:
+    """Make the initial file system of the system's kernel, a small one."""
+    settings = board.root / "etc/initramfs-tools"
+    (settings / "conf.d/board").write_text("MODULES=list\n", encoding="utf-8")
+    (settings / "modules").write_text(DRIVERS, encoding="utf-8")
+    (kernel,) = (board.root / "boot").glob("vmlinuz-*")
+    version = kernel.name.removeprefix("vmlinuz-")
+    board.run("update-initramfs", "-c", "-k", version, limit_s=INITRD_S)
 
 
 def keep(board: System, name: str, folder: Path) -> Path:

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from packages.debian_package import ARCHITECTURES, host_architecture
@@ -100,12 +101,21 @@ class System:
         return self.run("stat", "-c", "%U:%G %a", path).stdout.strip()
 
 
-def make_base(packages: str = WITH, architecture: str = HOST_ARCHITECTURE) -> Path:
-    """Return an untouched system, made when absent.
+def untouched(system: System) -> None:
+    """Leave a system as debootstrap made it."""
+
+
+def make_base(
+    packages: str = WITH,
+    architecture: str = HOST_ARCHITECTURE,
+    finish: Callable[[System], None] = untouched,
+) -> Path:
+    """Return a system to copy, made when absent.
 
     :param packages: what it has beyond a minimal one, with commas
     :param architecture: Debian's name; one of another processor is run by QEMU, see
         :func:`let_run`
+    :param finish: called once with the system just made
     """
     if os.geteuid() != 0:
         raise RuntimeError("a Debian system is made and entered by root: run this as root")
@@ -123,6 +133,7 @@ def make_base(packages: str = WITH, architecture: str = HOST_ARCHITECTURE) -> Pa
             shutil.rmtree(base, ignore_errors=True)
             let_run(architecture)
             debootstrap(base, packages, architecture)
+            finish(System(base))
             (base / ".made").touch()
     return base
 
@@ -153,7 +164,8 @@ def debootstrap(base: Path, packages: str, architecture: str) -> None:
     mirror = host_mirror()
     done = subprocess.run(
         [*command, *([mirror] if mirror else [])],
-        env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
+        # of a kernel no initial file system: twice ten minutes where the processor is emulated
+        env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "INITRD": "No"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
