@@ -276,12 +276,13 @@ def _run(echo: Echo, options: argparse.Namespace) -> int:
     )
     try:
         with own_folder() as folder:
+            trial = Trial(order, folder, echo.record)
             findings = probe()
             if findings.level == LEVEL_REFUSE or not options.quiet:
                 tell_level(echo, findings, every=False)
             if findings.level == LEVEL_REFUSE:
                 return NO_SANDBOX
-            outcome = Trial(order, findings, folder, echo.record).run()
+            outcome = trial.run(findings)
     except (BundleRefused, BadRequest) as error:
         echo.line(f"[{NAME}] {error.message}")
         return USAGE

@@ -88,15 +88,12 @@ class Trial:
     """Runs one order.
 
     :param order: what to run
-    :param findings: of the probe; its level is not ``refuse``
     :param kept: told of each line of the plugin's log
     :raises BundleRefused: the source is no plugin
     :raises StorageFailed: there is no room for it
     """
 
-    def __init__(
-        self, order: Order, findings: Findings, folder: Path, kept: Callable[[Record], None]
-    ) -> None:
+    def __init__(self, order: Order, folder: Path, kept: Callable[[Record], None]) -> None:
         clock = Clock()
         self._order = order
         self._loop = Loop(clock)
@@ -123,11 +120,13 @@ class Trial:
             on_exit=self._ended,
             time=TrustedTime(folder, clock),
         )
-        self._children.use(findings, make_tag(folder))
+        self._tag = make_tag(folder)
 
-    def run(self) -> Outcome:
+    def run(self, findings: Findings) -> Outcome:
         """Run it to its end, or until it is stopped.
 
+        :param findings: of the probe
+        :raises SandboxRefused: their level is ``refuse``
         :raises BadRequest: the parameters are unusable
         :raises Busy: no process can be started
         """
@@ -139,6 +138,7 @@ class Trial:
             cameras=(CAMERA,),
             deadline_s=self._order.limit_s if self._order.called else None,
         )
+        self._children.use(findings, self._tag)
         before = {number: signal.signal(number, self._signalled) for number in SIGNALS}
         try:
             if self._order.called:
@@ -149,6 +149,7 @@ class Trial:
                     self._loop.later(self._order.limit_s, self._time_out)
             self._loop.run()
         finally:
+            self._children.zygotes.close()
             self._cameras.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
