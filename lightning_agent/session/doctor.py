@@ -48,7 +48,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """All checks, and how well tenants' code is confined: ``basic`` or ``refuse``."""
+    """All checks, and how well tenants' code is confined: ``standard`` or ``refuse``."""
 
     level: str
     checks: tuple[Check, ...]
