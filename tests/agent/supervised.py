@@ -133,13 +133,14 @@ def descendants(pid: int) -> set[int]:
     found: set[int] = set()
     todo = [pid]
     while todo:
-        for task in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
-            try:
-                children = {int(word) for word in task.read_text(encoding="ascii").split()}
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            todo += children - found
-            found |= children
+        children: set[int] = set()
+        try:
+            for task in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
+                children |= {int(word) for word in task.read_text(encoding="ascii").split()}
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it has ended meanwhile
+        todo += children - found
+        found |= children
     return {child for child in found if is_alive(child)}
 
 
