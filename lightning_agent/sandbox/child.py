@@ -169,9 +169,7 @@ def load(entry: str, *, plugin: str, called: bool) -> Callable[[api.Context], ob
     module.__spec__ = ModuleSpec(name, loader, origin=path)
     module.__loader__, module.__file__ = loader, path
     sys.modules[name] = module
-    with io.open_code(path) as file:
-        code = compile(file.read(), path, "exec", dont_inherit=True)
-    exec(code, vars(module))  # noqa: S102 - tenants' code, which this process is for
+    loader.exec_module(module)
     main = getattr(module, "main", None)
     if callable(main):
         return lambda context: main(context, **context.parameters)

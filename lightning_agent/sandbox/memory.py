@@ -1,8 +1,8 @@
 """How much memory a sandbox holds, all of its processes together.
 
 Limits of the kernel bound one process; where there is no memory cgroup for a tenant, this is what
-bounds the tree.  The supervisor weighs it a few times a second, so a tree can hold more for that
-long.  Blocks for a fraction of a millisecond; any thread.
+bounds the tree.  The supervisor weighs it the more often the less is left, so a tree can hold more
+for some hundredths of a second.  Blocks for a fraction of a millisecond; any thread.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ TREE_BYTES = 1024 * 1024 * 1024
 """Memory one run may hold, bytes; half of the board's where that is less.  Chosen here: as much as
 one process may address."""
 
-WEIGH_S = 0.25
-"""Seconds between two looks.  Chosen here: a board writes some hundred MiB in that time."""
+FILL_BYTES_S = 8 * 1024 * 1024 * 1024
+"""What the processes of a run may fill in a second at most, all processors together.  Chosen here:
+twice what two processors of a server do."""
+
+PAUSES_S = (0.02, 0.25)
+"""Shortest and longest pause between two looks, seconds."""
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _RESIDENT = re.compile(rb"^Rss(?:Anon|Shmem):\s+(\d+) kB$", re.MULTILINE)
@@ -39,6 +43,16 @@ def held_bytes(pid: int, limit_bytes: int) -> int:
     pids = tree(pid) if pid else []
     held = sum(map(_own_bytes, pids))
     return held if held <= limit_bytes else sum(map(_share_bytes, pids))
+
+
+def pause_s(held_bytes: int, limit_bytes: int) -> float:
+    """Return how long nobody has to look: what is left cannot be filled before.
+
+    >>> pause_s(0, 1024**3)
+    0.125
+    """
+    shortest_s, longest_s = PAUSES_S
+    return min(longest_s, max(shortest_s, (limit_bytes - held_bytes) / FILL_BYTES_S))
 
 
 def tree(pid: int) -> list[int]:

@@ -193,12 +193,16 @@ class Run:
         self._loop.watch(self._process.fileno(), self._reap)
         if deadline_s is not None:
             self._timers.append(self._loop.later(deadline_s, lambda: self._time_out(deadline_s)))
-        self._weighing = self._loop.later(memory.WEIGH_S, self._weigh)
+        self._weigh_in(memory.pause_s(0, self._limit_bytes))
+
+    def _weigh_in(self, pause_s: float) -> None:
+        self._weighing = self._loop.later(pause_s, self._weigh)
 
     def _weigh(self) -> None:
-        if memory.held_bytes(self.pid, self._limit_bytes) > self._limit_bytes:
+        held = memory.held_bytes(self.pid, self._limit_bytes)
+        if held > self._limit_bytes:
             self.kill("memory")
-        self._weighing = self._loop.later(memory.WEIGH_S, self._weigh)
+        self._weigh_in(memory.pause_s(held, self._limit_bytes))
 
     def _watch_outputs(self) -> None:
         if self._connection.fileno() >= 0:

@@ -16,7 +16,9 @@ import os
 import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 from lightning_agent.clock import Clock
 from lightning_agent.errors import Busy
@@ -46,6 +48,9 @@ MAX_FORKS = 1000
 
 MAX_AGE_S = 3600.0
 """Seconds after which one is made anew."""
+
+REAP_S = 0.05
+"""Seconds between two looks for the end of one that was killed."""
 
 IDLE_S = 300.0
 """Seconds without a call after which one ends."""
@@ -118,45 +123,47 @@ class Zygote:
 
         :raises OSError: it takes no more, or has ended
         """
-        channel, inner = socket.socketpair()
-        ends, told = socket.socketpair()
-        out_read, out_write = os.pipe()
-        err_read, err_write = os.pipe()
-        theirs = [inner.detach(), out_write, err_write, told.detach()]
-        outputs = (os.fdopen(out_read, "rb", 0), os.fdopen(err_read, "rb", 0))
-        try:
-            socket.send_fds(self._control, [FORK], theirs)
-        except OSError:
-            for opened in (channel, ends, *outputs):
-                opened.close()
-            raise
-        finally:
-            for descriptor in theirs:
-                os.close(descriptor)
+        with ExitStack() as ours, ExitStack() as theirs:
+            channel, inner = socket.socketpair()
+            ours.enter_context(channel)
+            theirs.enter_context(inner)
+            ends, told = socket.socketpair()
+            ours.enter_context(ends)
+            theirs.enter_context(told)
+            (out, out_end), (err, err_end) = (_pipe(ours, theirs) for _ in range(2))
+            given = [inner.fileno(), out_end, err_end, told.fileno()]
+            socket.send_fds(self._control, [FORK], given)
+            ours.pop_all()
         self.forks += 1
-        return Forked(ends, channel, outputs, self.lost)
+        return Forked(ends, channel, (out, err), self.lost)
 
     def lost(self) -> str:
-        """End it, since it does not fork; return its last words."""
+        """Kill it, since it does not fork; return its last words."""
         self.retired = True
         kill(self._process)
-        try:
-            _, complaint = self._process.communicate(timeout=2)
-        except (subprocess.TimeoutExpired, ValueError):
+        complaint = self._process.stderr
+        if complaint is None or complaint.closed:
             return ""
-        return complaint.decode(errors="replace").strip()[-500:]
+        os.set_blocking(complaint.fileno(), False)
+        return (complaint.read() or b"").decode(errors="replace").strip()[-500:]
 
     def end(self) -> None:
-        """Kill it with all its forks; blocks for a moment."""
+        """Kill it with all its forks; it is gone when it is not :attr:`alive` any more."""
         self.retired = True
         for spare in self.spares:
             discard(spare)
         self.spares.clear()
         kill(self._process)
-        self._process.wait(5)
         if self._process.stderr is not None:
             self._process.stderr.close()
         self._control.close()
+
+
+def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[IO[bytes], int]:
+    """Return our end of a pipe to read from, and the number of the other one."""
+    reader, writer = os.pipe()
+    theirs.callback(os.close, writer)
+    return ours.enter_context(os.fdopen(reader, "rb", 0)), writer
 
 
 def discard(spare: Forked) -> None:
@@ -183,6 +190,7 @@ class Zygotes:
         self._clock = clock
         self._all: dict[tuple[str, str], Zygote] = {}
         self._leaving: list[Zygote] = []
+        self._dying: list[Zygote] = []
         self._sweep: Timer | None = None
 
     def take(
@@ -220,7 +228,7 @@ class Zygotes:
             self._retire(zygote)
 
     def close(self) -> None:
-        """End all."""
+        """End all; the kernel does the rest when this process ends."""
         for zygote in [*self._all.values(), *self._leaving]:
             zygote.end()
         self._all.clear()
@@ -269,11 +277,10 @@ class Zygotes:
 
     def _ended(self, zygote: Zygote, forked: Forked) -> None:
         zygote.active.discard(forked)
-        code = forked.returncode or 0
-        if code < 0 and not zygote.retired:
+        if (forked.returncode or 0) < 0:
             # it crashed, or was killed: the next call gets another memory layout
             self._retire(zygote)
-        elif zygote.retired:
+        else:
             self._let_go()
 
     def _retire(self, zygote: Zygote) -> None:
@@ -289,6 +296,15 @@ class Zygotes:
         for zygote in [z for z in self._leaving if not z.active]:
             self._leaving.remove(zygote)
             zygote.end()
+            if not self._dying:
+                self._loop.later(REAP_S, self._reap)
+            self._dying.append(zygote)
+
+    def _reap(self) -> None:
+        """Forget those that are gone; look again for the others."""
+        self._dying = [zygote for zygote in self._dying if zygote.alive]
+        if self._dying:
+            self._loop.later(REAP_S, self._reap)
 
     def _watch_idle(self) -> None:
         if self._sweep is None:
