@@ -193,16 +193,14 @@ class Run:
         self._loop.watch(self._process.fileno(), self._reap)
         if deadline_s is not None:
             self._timers.append(self._loop.later(deadline_s, lambda: self._time_out(deadline_s)))
-        self._weigh_in(memory.pause_s(0, self._limit_bytes))
-
-    def _weigh_in(self, pause_s: float) -> None:
-        self._weighing = self._loop.later(pause_s, self._weigh)
+        self._weigh()
 
     def _weigh(self) -> None:
         held = memory.held_bytes(self.pid, self._limit_bytes)
         if held > self._limit_bytes:
             self.kill("memory")
-        self._weigh_in(memory.pause_s(held, self._limit_bytes))
+        pause_s = memory.pause_s(held, self._limit_bytes)
+        self._weighing = self._loop.later(pause_s, self._weigh)
 
     def _watch_outputs(self) -> None:
         if self._connection.fileno() >= 0:

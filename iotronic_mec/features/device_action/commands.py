@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from iotronic_mec.context import Context
@@ -27,14 +27,16 @@ from iotronic_mec.features.fleet.access import MAX_LENT, find_ordered
 from iotronic_mec.features.fleet.model import Fleet
 from iotronic_mec.features.request.commands import RequestCommands
 from iotronic_mec.features.request.model import (
-    FLEET,
     Operation,
     OperationFailed,
     OperationRejected,
     Order,
     Request,
     fleet_life_s,
+    new_fleet_part,
+    new_fleet_request,
     refused,
+    told_of_fleet,
 )
 from iotronic_mec.operation import QUEUED
 from iotronic_mec.rpc.expose import expose
@@ -143,12 +145,7 @@ class DeviceActionCommands:
             return made
 
         stored = self._requests.accept_many(context, request, make)
-        return {
-            "request": stored.uuid,
-            "state": stored.state,
-            "total": stored.total,
-            "pending": stored.pending,
-        }
+        return told_of_fleet(stored)
 
     def _fleet(
         self, connection: Connection, context: Context, fleet: str, word: str
@@ -178,18 +175,14 @@ class DeviceActionCommands:
     ) -> Request:
         online = sum(target.status == ONLINE for target in targets)
         life_s = fleet_life_s(online, self._parts.settings.board_call_timeout_s)
-        return Request(
-            uuid=context.new_uuid("request"),
-            project=fleet.project,
-            user=context.user,
-            board=fleet.uuid,
-            action=action,
-            state=QUEUED,
-            kind=FLEET,
-            pending=len(targets),
-            total=len(targets),
-            created_at=now,
-            deadline_at=now + timedelta(seconds=life_s + (kind.life_s or 0.0)),
+        return new_fleet_request(
+            context,
+            fleet.uuid,
+            fleet.project,
+            action,
+            len(targets),
+            now,
+            life_s + (kind.life_s or 0.0),
         )
 
 
@@ -220,19 +213,7 @@ def _part(
     target: Target,
     now: datetime,
 ) -> Operation:
-    part = Operation(
-        uuid=context.new_uuid(f"operation:{target.uuid}"),
-        request=request.uuid,
-        project=request.project,
-        user=request.user,
-        board=target.uuid,
-        action=request.action,
-        procedure=kind.procedure,
-        parameters=given,
-        state=QUEUED,
-        created_at=now,
-        deadline_at=request.deadline_at,
-    )
+    part = new_fleet_part(context, request, target.uuid, kind.procedure, given, now)
     try:
         check_online(target)
     except BoardOffline as error:

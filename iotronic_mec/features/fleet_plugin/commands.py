@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from iotronic_mec import errors, ids
@@ -38,13 +37,14 @@ from iotronic_mec.features.plugin import store as plugin_store
 from iotronic_mec.features.plugin.model import Plugin, PluginNotFound
 from iotronic_mec.features.request.commands import RequestCommands
 from iotronic_mec.features.request.model import (
-    FLEET,
     Operation,
     Request,
     fleet_life_s,
+    new_fleet_part,
+    new_fleet_request,
     refused,
+    told_of_fleet,
 )
-from iotronic_mec.operation import QUEUED
 from iotronic_mec.rpc.expose import expose
 
 if TYPE_CHECKING:
@@ -182,12 +182,7 @@ class FleetPluginCommands:
             return self._make(connection, context, request, work, found)
 
         stored = self._requests.accept_many(context, request, make, plugin=spots[0].plugin.uuid)
-        return {
-            "request": stored.uuid,
-            "state": stored.state,
-            "total": stored.total,
-            "pending": stored.pending,
-        }
+        return told_of_fleet(stored)
 
     def _find(
         self, connection: Connection, context: Context, fleet: str, plugin: str, word: str
@@ -218,21 +213,11 @@ class FleetPluginCommands:
     def _request(
         self, context: Context, fleet: Fleet, action: str, targets: Sequence[Target]
     ) -> Request:
-        now = self._parts.clock.now()
         online = sum(target.status == ONLINE for target in targets)
         life_s = fleet_life_s(online, self._parts.settings.board_call_timeout_s)
-        return Request(
-            uuid=context.new_uuid("request"),
-            project=fleet.project,
-            user=context.user,
-            board=fleet.uuid,
-            action=action,
-            state=QUEUED,
-            kind=FLEET,
-            pending=len(targets),
-            total=len(targets),
-            created_at=now,
-            deadline_at=now + timedelta(seconds=life_s),
+        now = self._parts.clock.now()
+        return new_fleet_request(
+            context, fleet.uuid, fleet.project, action, len(targets), now, life_s
         )
 
     def _make(
@@ -248,7 +233,7 @@ class FleetPluginCommands:
         made: list[tuple[Operation, str | None]] = []
 
         def refuse(target: Target, error: errors.Error) -> None:
-            part = _part(context, request, work, target, {}, now)
+            part = new_fleet_part(context, request, target.uuid, work.procedure, {}, now)
             made.append((refused(part, error, now), None))
 
         passing: list[Spot] = []
@@ -269,7 +254,9 @@ class FleetPluginCommands:
                 # one that does not pass undoes the whole order
                 self._parts.access.charge(connection, context, lent, request.uuid)
             parameters = {"plugin": spot.plugin.uuid, **work.given, **besides}
-            part = _part(context, request, work, spot.board, parameters, now)
+            part = new_fleet_part(
+                context, request, spot.board.uuid, work.procedure, parameters, now
+            )
             made.append((part, spot.board.agent))
         return made
 
@@ -316,26 +303,3 @@ def _check(connection: Connection, work: _Work, target: Target, spot: Spot | err
     if not work.adds:
         injection_store.check_injected(connection, target.uuid, spot.plugin.uuid)
     return spot
-
-
-def _part(
-    context: Context,
-    request: Request,
-    work: _Work,
-    target: Target,
-    parameters: dict[str, Any],
-    now: datetime,
-) -> Operation:
-    return Operation(
-        uuid=context.new_uuid(f"operation:{target.uuid}"),
-        request=request.uuid,
-        project=request.project,
-        user=request.user,
-        board=target.uuid,
-        action=work.action,
-        procedure=work.procedure,
-        parameters=parameters,
-        state=QUEUED,
-        created_at=now,
-        deadline_at=request.deadline_at,
-    )

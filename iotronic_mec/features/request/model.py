@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
 import orjson
 
+from iotronic_mec.context import Context
 from iotronic_mec.errors import (
     BoardLost,
     BoardOffline,
@@ -187,6 +188,71 @@ def fleet_life_s(online: int, turn_s: float) -> float:
     :param turn_s: what one board has, seconds
     """
     return (ceil(online / FLEET_SENDERS) + 1) * turn_s
+
+
+def new_fleet_request(
+    context: Context,
+    fleet: str,
+    project: str,
+    action: str,
+    total: int,
+    now: datetime,
+    life_s: float,
+) -> Request:
+    """Return a new order to the boards of a fleet.
+
+    :param fleet: its uuid
+    :param project: the fleet's
+    :param total: how many boards
+    :param life_s: seconds until all must have ended
+    """
+    return Request(
+        uuid=context.new_uuid("request"),
+        project=project,
+        user=context.user,
+        board=fleet,
+        action=action,
+        state=QUEUED,
+        kind=FLEET,
+        pending=total,
+        total=total,
+        created_at=now,
+        deadline_at=now + timedelta(seconds=life_s),
+    )
+
+
+def new_fleet_part(
+    context: Context,
+    request: Request,
+    board: str,
+    procedure: str,
+    parameters: dict[str, Any],
+    now: datetime,
+) -> Operation:
+    """Return one board's part of an order to a fleet."""
+    return Operation(
+        uuid=context.new_uuid(f"operation:{board}"),
+        request=request.uuid,
+        project=request.project,
+        user=request.user,
+        board=board,
+        action=request.action,
+        procedure=procedure,
+        parameters=parameters,
+        state=QUEUED,
+        created_at=now,
+        deadline_at=request.deadline_at,
+    )
+
+
+def told_of_fleet(request: Request) -> dict[str, Any]:
+    """Return what the sender of an order to a fleet is told: ``request``, ``state``, counts."""
+    return {
+        "request": request.uuid,
+        "state": request.state,
+        "total": request.total,
+        "pending": request.pending,
+    }
 
 
 def refused(part: Operation, error: Error, now: datetime) -> Operation:
