@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the engine and the transport."""
+    """Choose the engine and the transport; hear interrupts, as who sits before it would."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # a shell starts what runs in its background so, and it passes on to all processes below
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     engines.POOL = engines.Pool(config.getoption("--database"))
     transports.BUS = transports.Bus(config.getoption("--transport"))
 
