@@ -12,6 +12,9 @@ import pytest
 
 from tests.fakes import engines, transports
 
+ENDING_S = 2.0
+"""Seconds a thread that was told to end may take."""
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 """The checkout the tests run on."""
 
@@ -65,11 +68,11 @@ def no_leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
 
     yield
 
-    left = [
-        thread.name
-        for thread in set(threading.enumerate()) - threads_before
-        if thread.is_alive() and not thread.daemon
-    ]
+    begun = [each for each in set(threading.enumerate()) - threads_before if not each.daemon]
+    for thread in begun:
+        # one that was told to end needs a moment of a processor for it
+        thread.join(ENDING_S)
+    left = [thread.name for thread in begun if thread.is_alive()]
     children = child_processes() - children_before
     assert not left, f"threads left behind: {', '.join(left)}"
     assert not children, f"child processes left behind: {sorted(children)}"

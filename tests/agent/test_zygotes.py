@@ -106,7 +106,7 @@ def test_a_crash_changes_the_memory_layout(shared_supervisor: Supervised) -> Non
         "    import ctypes\n"
         "    if crash:\n"
         "        ctypes.string_at(0)\n"
-        "    return ctypes.cast(ctypes.CDLL(None).malloc, ctypes.c_void_p).value\n"
+        "    return ctypes.cast(ctypes.CDLL('libc.so.6').strverscmp, ctypes.c_void_p).value\n"
     )
     plugin, digest = shared_supervisor.install(source.encode())
     first = [shared_supervisor.call(plugin, digest)["result"] for _ in range(2)]
