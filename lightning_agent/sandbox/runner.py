@@ -193,7 +193,8 @@ class Run:
         self._loop.watch(self._process.fileno(), self._reap)
         if deadline_s is not None:
             self._timers.append(self._loop.later(deadline_s, lambda: self._time_out(deadline_s)))
-        self._weigh()
+        first_s = memory.pause_s(0, self._limit_bytes)
+        self._weighing = self._loop.later(first_s, self._weigh)
 
     def _weigh(self) -> None:
         held = memory.held_bytes(self.pid, self._limit_bytes)
